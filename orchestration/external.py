@@ -1,0 +1,69 @@
+"""Inputs that live outside the pipeline: their content, not their name, is part of the cache key."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.artifacts import location
+from orchestration.errors import DataError
+
+if TYPE_CHECKING:
+    from orchestration.artifacts import Artifact
+
+DigestFile = Callable[[Path], str]
+
+
+class External(str):
+    """A parameter type: a name whose content decides whether a node must run again."""
+
+    def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
+        """Return a digest of what the name stands for just now.
+
+        Args:
+            inputs: The node's input artifacts, by parameter.
+            digest_file: Gives a file's SHA-256 as hex, remembering what it has read before.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.content_digest")
+
+
+class Files(External):
+    """A path, a folder or a pattern with ``*``, ``?`` and ``**``."""
+
+    def paths(self) -> list[Path]:
+        """Return the matching files, sorted by name; hidden files are left out.
+
+        Raises:
+            DataError: Nothing matches.
+        """
+        found = sorted(path for path in self._candidates() if path.is_file())
+        shown = [path for path in found if not path.name.startswith((".", "_"))]
+        if not shown:
+            raise DataError(
+                "no input file matches",
+                expected="at least one file",
+                received=f"{self} (seen from {Path.cwd()})",
+                next=f"ls {self}",
+            )
+        return shown
+
+    def _candidates(self) -> list[Path]:
+        root = location(str(self))
+        if "://" in self:
+            return list(root.parent.glob(root.name)) if "*" in root.name else [root]
+        if root.is_dir():
+            return list(root.iterdir())
+        if root.exists():
+            return [root]
+        return [Path(name) for name in glob.glob(str(self), recursive=True)]
+
+    def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
+        """Return a digest over the names and the bytes of the matching files."""
+        import hashlib
+
+        whole = hashlib.sha256()
+        for path in self.paths():
+            whole.update(f"{path.name}\0{digest_file(path)}\n".encode())
+        return whole.hexdigest()

@@ -1,0 +1,61 @@
+"""A user's exception, told in a few lines: what it was, and where in the user's code."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+
+from orchestration.errors import _OWN_PACKAGES, HeadraceError, _is_library, place
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed.
+
+    Attributes:
+        headline: The exception as Python names it: ``ValueError: no rows``.
+        text: The lines to show, the headline first.
+        at: The innermost line of the user's own code, if any.
+        traceback: The full traceback, for ``headrace show``.
+        retry: Whether trying again could help.
+    """
+
+    headline: str
+    text: str
+    at: str = ""
+    traceback: str = ""
+    retry: bool = True
+
+
+def user_failure(error: BaseException) -> Failure:
+    """Describe an exception for its user."""
+    full = "".join(traceback.format_exception(error))
+    name = type(error).__name__
+    if isinstance(error, HeadraceError):
+        return Failure(f"{name}: {error.headline}", f"{name}: {error}", error.at or "", full, retry=True)
+    message = str(error).strip() or "(no message)"
+    first, *rest = message.splitlines()
+    headline = f"{name}: {first}"[:500]
+    at = innermost_user_line(error.__traceback__)
+    lines = [headline, *(f"  {line}"[:300] for line in rest[:4])]
+    if len(rest) > 4:
+        lines.append(f"  … {len(rest) - 4} further lines")
+    if at:
+        lines.append(f"  {'at':<9} {at}")
+    return Failure(headline, "\n".join(lines), at, full)
+
+
+def innermost_user_line(trace: TracebackType | None) -> str:
+    """Return ``file:line  source`` of the deepest frame that is the user's, else the deepest of ours."""
+    users, ours = "", ""
+    while trace is not None:
+        code, module = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", ""))
+        if not _is_library(code.co_filename):
+            shown = place(code.co_filename, trace.tb_lineno)
+            if module.split(".")[0] in _OWN_PACKAGES:
+                ours = shown
+            else:
+                users = shown
+        trace = trace.tb_next
+    return users or ours

@@ -1,0 +1,189 @@
+"""A fork server: imports modules once, then forks a child per node. Runs as a process of its own.
+
+It has one thread and never uses what it imports, so that a fork is safe at any time. It ends,
+with all its children, when the other end of its control socket closes.
+
+Protocol, one JSON message per line over a Unix socket:
+    -> {"op": "run", "id": n, "payload": file, "log": file}  with the write end of the event pipe
+    <- {"pid": pid, "id": n}
+    -> {"op": "serve", "imports": [...]}                     with a control socket for the new server
+    <- {"exit": pid, "id": n, "status": wait status, "cpu": seconds, "peak_mb": MiB}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Server:
+    """Serves one control socket."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.children: dict[int, int] = {}
+        self.servers: set[int] = set()
+        self.received = b""
+        self.descriptors: list[int] = []
+        self.wakeup, writer = os.pipe()
+        os.set_blocking(self.wakeup, False)
+        os.set_blocking(writer, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self.writer = writer
+
+    def serve(self) -> None:
+        """Serve until the control socket closes, then end all children."""
+        while True:
+            ready, _, _ = select.select([self.control, self.wakeup], [], [])
+            if self.wakeup in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self.wakeup, 4096)
+                self.reap()
+            if self.control in ready and not self.receive():
+                break
+        for pid in self.children:
+            _kill_group(pid)
+
+    def receive(self) -> bool:
+        """Take what has arrived; False at the end of the connection."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 16)
+        except ConnectionError:
+            return False
+        if not data:
+            return False
+        self.descriptors += descriptors
+        self.received += data
+        while b"\n" in self.received:
+            line, _, self.received = self.received.partition(b"\n")
+            self.handle(json.loads(line))
+        return True
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """Fork for a message; the child never returns."""
+        descriptor = self.descriptors.pop(0)
+        pid = os.fork()
+        if pid == 0:
+            self.become_child(message, descriptor)
+        os.close(descriptor)
+        if message["op"] == "serve":
+            self.servers.add(pid)
+        else:
+            self.children[pid] = message["id"]
+            self.reply({"pid": pid, "id": message["id"]})
+
+    def become_child(self, message: dict[str, Any], descriptor: int) -> None:
+        """Be the node's process, or another server."""
+        status = 1
+        try:
+            self.control.close()
+            os.close(self.wakeup)
+            signal.set_wakeup_fd(-1)
+            os.close(self.writer)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if message["op"] == "serve":
+                serve(socket.socket(fileno=descriptor), message["imports"])
+            else:
+                _run_node(message, descriptor)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def reap(self) -> None:
+        """Report children that have ended, with what they used; end what they left behind."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self.servers:
+                self.servers.discard(pid)
+                continue
+            _kill_group(pid)
+            self.reply({
+                "exit": pid,
+                "id": self.children.pop(pid, -1),
+                "status": status,
+                "cpu": usage.ru_utime + usage.ru_stime,
+                "peak_mb": usage.ru_maxrss / 1024,
+            })
+
+    def reply(self, message: dict[str, Any]) -> None:
+        """Send a message; a coordinator that is gone is found at the next read."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _run_node(message: dict[str, Any], events: int) -> None:
+    os.setsid()
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    log = os.open(message["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    from orchestration.node import main
+
+    main(message["payload"], events)
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its server ends, however that happens."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def preload(imports: list[str]) -> None:
+    """Import modules and set variables, in order. What cannot be imported is left to the node to report."""
+    for item in imports:
+        name, _, setting = item.partition("=")
+        if setting:
+            os.environ[name] = setting
+            continue
+        with contextlib.suppress(Exception):
+            importlib.import_module(item)
+
+
+def serve(control: socket.socket, imports: list[str]) -> None:
+    """Preload, then serve."""
+    preload(imports)
+    Server(control).serve()
+
+
+def threads() -> int:
+    """Return how many threads this process has; more than one makes forking unsafe."""
+    return len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 1
+
+
+def start() -> None:
+    """Entry point: ``python -m orchestration.forkserver FD IMPORT …``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,118 @@
+"""One attempt at one node, in the process that does the work: call the component, publish, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestration.artifacts import Artifact, staging
+from orchestration.beam import Beam
+from orchestration.component import Component, Kind
+from orchestration.context import RunContext
+from orchestration.errors import ArtifactTypeError, SkipNode
+from orchestration.failure import user_failure
+from orchestration.records import Output
+from orchestration.settings import Settings, use
+from orchestration.store import publish
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """All that an attempt needs, as it travels to a child process."""
+
+    component: Component[Any]
+    arguments: dict[str, Any]
+    settings: Settings
+    run_id: str
+    pipeline: str
+    node: str
+    attempt: int
+    folder: Path
+    scratch: Path
+    staging: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def execute(call: Call, emit: Emit) -> None:
+    """Run the component and emit one final event: ``result``, ``skip`` or ``error``.
+
+    A component's own exceptions are data here: nothing is raised but what ends the process.
+    """
+    try:
+        call.staging.mkdir(parents=True, exist_ok=True)
+        with staging(call.staging), use(call.settings):
+            returned = call.component.function(**call.arguments, **_injected(call, emit))
+            outputs = _publish(call, returned)
+        emit({"kind": "result", "outputs": [vars(output) for output in outputs]})
+        shutil.rmtree(call.scratch, ignore_errors=True)
+    except SkipNode as decision:
+        emit({"kind": "skip", "reason": str(decision)})
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        emit({"kind": "error", **vars(user_failure(error))})
+    finally:
+        shutil.rmtree(call.staging, ignore_errors=True)
+
+
+def _injected(call: Call, emit: Emit) -> dict[str, Any]:
+    folder = call.scratch
+    folder.mkdir(parents=True, exist_ok=True)
+    makers: dict[type, Callable[[], object]] = {
+        Beam: lambda: Beam(call.settings.beam_options, call.staging),
+        RunContext: lambda: RunContext(
+            call.run_id, call.pipeline, call.node, call.attempt, call.folder, folder, emit
+        ),
+    }
+    return {
+        parameter.name: makers[parameter.type]()
+        for parameter in call.component.parameters.values()
+        if parameter.kind is Kind.INJECTED
+    }
+
+
+def _publish(call: Call, returned: Any) -> list[Output]:
+    return [
+        Output.of(name, publish(artifact, call.settings.artifacts))
+        for name, artifact in _by_output(call.component, returned).items()
+    ]
+
+
+def _by_output(component: Component[Any], returned: Any) -> Mapping[str, Artifact]:
+    kinds = component.outputs
+    if not kinds:
+        return {}
+    values = [returned] if list(kinds) == ["output"] else list(returned)
+    for (name, kind), value in zip(kinds.items(), values, strict=True):
+        if not isinstance(value, kind):
+            raise ArtifactTypeError(
+                f"{component.name} returned another type than it promises",
+                expected=f"{name}: {kind.__name__}",
+                received=f"{type(value).__name__} {value!r}"[:200],
+                at=component.where,
+            )
+    return dict(zip(kinds, values, strict=True))
+
+
+def main(payload: str, events: int) -> None:
+    """Run in a forked child: read the call from a file, write events to a pipe, one JSON line each."""
+    channel = os.fdopen(events, "w", encoding="utf-8", buffering=1)
+
+    def emit(event: dict[str, Any]) -> None:
+        channel.write(json.dumps(event, default=str) + "\n")
+
+    try:
+        import pickle
+
+        call: Call = pickle.loads(Path(payload).read_bytes())
+    except Exception as error:  # the user's modules are imported here and may raise anything
+        emit({"kind": "error", **vars(user_failure(error)), "retry": False})
+        return
+    os.environ.update({**call.settings.to_env(), **call.variables})
+    execute(call, emit)
+    channel.flush()

@@ -1,0 +1,223 @@
+"""The coordinator's side of the fork servers: one tree of servers, one child process per attempt."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a child ended, and what it used. ``signal`` is 0 for an ordinary exit."""
+
+    code: int
+    signal: int
+    cpu_seconds: float
+    peak_mb: float
+
+
+@dataclass
+class Child:
+    """A node's process. Its events end when it has ended."""
+
+    events_fd: int
+    pid: Future[int] = field(default_factory=Future)
+    exit: Future[Exit] = field(default_factory=Future)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the child's events as they come; a line cut off by a kill is dropped."""
+        with os.fdopen(self.events_fd, "r", encoding="utf-8") as stream:
+            for line in stream:
+                with contextlib.suppress(ValueError):
+                    yield json.loads(line)
+
+    def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """End the child's whole process group: SIGTERM, and after the grace period SIGKILL."""
+        with contextlib.suppress(Exception):  # a server that died has taken its children along
+            pid = self.pid.result(timeout=30)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                if self.exit.done():
+                    return
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, number)
+                with contextlib.suppress(TimeoutError):
+                    self.exit.result(timeout=grace)
+
+
+class ForkServer:
+    """One server process and the connection to it."""
+
+    def __init__(self, control: socket.socket, process: subprocess.Popen[bytes] | None) -> None:
+        self.control = control
+        self.process = process
+        self._children: dict[int, Child] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        threading.Thread(target=self._listen, daemon=True, name="headrace-forkserver").start()
+
+    def run(self, payload: Path, log: Path) -> Child:
+        """Fork a child for a pickled call."""
+        reader, writer = os.pipe()
+        with self._lock:
+            self._count += 1
+            child = self._children[self._count] = Child(reader)
+            message = {"op": "run", "id": self._count, "payload": str(payload), "log": str(log)}
+            try:
+                socket.send_fds(self.control, [json.dumps(message).encode() + b"\n"], [writer])
+            except OSError as error:
+                _lost(child, error)
+        os.close(writer)
+        return child
+
+    def branch(self, imports: tuple[str, ...]) -> ForkServer:
+        """Fork a further server that has all this one's imports, and more."""
+        ours, theirs = socket.socketpair()
+        message = {"op": "serve", "imports": list(imports)}
+        with self._lock:
+            socket.send_fds(self.control, [json.dumps(message).encode() + b"\n"], [theirs.fileno()])
+        theirs.close()
+        return ForkServer(ours, None)
+
+    def close(self) -> None:
+        """End the server and all its children."""
+        with contextlib.suppress(OSError):
+            self.control.shutdown(socket.SHUT_RDWR)
+        self.control.close()
+        if self.process is not None:
+            self.process.wait()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError, ValueError), self.control.makefile("r") as lines:
+            for line in lines:
+                self._take(json.loads(line))
+        with self._lock:
+            for child in self._children.values():
+                _lost(child, ConnectionError("the fork server has ended"))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            if "exit" not in message:
+                self._children[message["id"]].pid.set_result(message["pid"])
+                return
+            child = self._children.pop(message["id"])
+        status = message["status"]
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        code = 0 if number else os.WEXITSTATUS(status)
+        child.exit.set_result(Exit(code, number, message["cpu"], message["peak_mb"]))
+
+
+def _lost(child: Child, error: Exception) -> None:
+    for future in (child.pid, child.exit):
+        if not future.done():
+            future.set_exception(error)
+
+
+class Workers:
+    """The tree of fork servers of one run: nodes whose imports begin alike share the beginning."""
+
+    def __init__(self, environment: dict[str, str], path: list[str], log: Path) -> None:
+        self._lock = threading.Lock()
+        self._servers: dict[tuple[str, ...], ForkServer] = {}
+        self._environment = environment
+        self._path = path
+        self._log = log
+        self._children: list[Child] = []
+        self._closed = False
+
+    def prepare(self, imports: tuple[str, ...]) -> None:
+        """Start the server for these imports now, so that it is ready when it is needed."""
+        self._server(imports)
+
+    def run(self, imports: tuple[str, ...], payload: Path, log: Path) -> Child:
+        """Start a child in the server for these imports."""
+        child = self._server(imports).run(payload, log)
+        with self._lock:
+            self._children = [c for c in self._children if not c.exit.done()] + [child]
+            closed = self._closed
+        if closed:
+            child.stop(0.5)
+        return child
+
+    def stop_children(self, grace: float = GRACE_SECONDS) -> None:
+        """End every running child; further ones are ended as soon as they start."""
+        with self._lock:
+            self._closed = True
+            running = [child for child in self._children if not child.exit.done()]
+        threads = [threading.Thread(target=child.stop, args=(grace,)) for child in running]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=2 * grace + 30)
+
+    def close(self) -> None:
+        """End every server and child."""
+        with self._lock:
+            servers, self._servers = list(self._servers.values()), {}
+        for server in reversed(servers):
+            server.close()
+
+    def _server(self, imports: tuple[str, ...]) -> ForkServer:
+        with self._lock:
+            return self._grow(imports)
+
+    def _grow(self, imports: tuple[str, ...]) -> ForkServer:
+        if imports in self._servers:
+            return self._servers[imports]
+        if not imports:
+            server = self._root()
+        else:
+            server = self._grow(imports[:-1]).branch(imports[-1:])
+        self._servers[imports] = server
+        return server
+
+    def _root(self) -> ForkServer:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, **self._environment}
+        environment["PYTHONPATH"] = os.pathsep.join(self._path)
+        command = [sys.executable, "-m", "orchestration.forkserver", str(theirs.fileno())]
+        command += ["orchestration.node"]
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+        theirs.close()
+        return ForkServer(ours, process)
+
+
+def wait_for_exit(child: Child) -> Exit | None:
+    """Return how a child ended; None if its server died with it."""
+    try:
+        return child.exit.result(timeout=60)
+    except (ConnectionError, OSError, TimeoutError):
+        return None
+
+
+def deadline(child: Child, seconds: float | None) -> threading.Timer | None:
+    """Start the clock that ends a child after its timeout; the caller cancels it."""
+    if seconds is None:
+        return None
+    timer = threading.Timer(seconds, child.stop)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def now() -> float:
+    """Return seconds since 1970, to the millisecond."""
+    return round(time.time(), 3)
