@@ -71,8 +71,11 @@ class Reports:
         self._posted = time.monotonic()
         if metrics:
             event = {
-                "kind": "metrics", "run_id": self._attempt.run, "node": self._attempt.node,
-                "attempt": self._attempt.number, "metrics": metrics,
+                "kind": "metrics",
+                "run_id": self._attempt.run,
+                "node": self._attempt.node,
+                "attempt": self._attempt.number,
+                "metrics": metrics,
             }
             self._coordinator.journal.post(self._attempt.run, [event])
 
@@ -167,7 +170,9 @@ def _died(
         headline = f"the node's process ended with exit status {ended.code} before it returned"
     tail = _tail(log)
     text = "\n".join([headline, *(f"  {'log':<9} {line}" for line in tail)])
-    return replace(outcome, state=State.FAILED, reason=headline, error=text, traceback="\n".join(_tail(log, 200)))
+    return replace(
+        outcome, state=State.FAILED, reason=headline, error=text, traceback="\n".join(_tail(log, 200))
+    )
 
 
 def _tail(log: Path, lines: int = 3) -> list[str]:

@@ -180,9 +180,7 @@ class Component(Generic[Result_]):
         try:
             bound = signature.bind_partial(*args, **kwargs).arguments
         except TypeError as error:
-            raise ArgumentError(
-                f"{self.name}: {error}", expected=self._usage(callers), at=at
-            ) from error
+            raise ArgumentError(f"{self.name}: {error}", expected=self._usage(callers), at=at) from error
         missing = [name for name, p in callers.items() if p.required and name not in bound]
         if missing:
             raise ArgumentError(

@@ -18,10 +18,11 @@ from orchestration.attempt import Outcome, try_once
 from orchestration.errors import HeadraceError
 from orchestration.failure import user_failure
 from orchestration.fingerprint import KeyParts, key_of, key_parts
-from orchestration.graph import Graph, Item, Node, Value
+from orchestration.graph import Graph, Node
 from orchestration.journal import Journal
 from orchestration.node import Call
 from orchestration.progress import Listener
+from orchestration.promises import Item, Value
 from orchestration.records import Attempt, Output, Run, State
 from orchestration.settings import Settings
 from orchestration.store import STAGING, verify
@@ -146,7 +147,9 @@ class Coordinator:
         items = node.each.items
         values = self._value(items, upstream) if isinstance(items, Value) else list(items)
         if not isinstance(values, list):
-            raise HeadraceError(f"{items} is not a list", expected="a list", received=repr(values), at=node.at)
+            raise HeadraceError(
+                f"{items} is not a list", expected="a list", received=repr(values), at=node.at
+            )
         return [self._instance(node, upstream, f"{node.name}[{i}]", i, v) for i, v in enumerate(values)]
 
     def _instance(self, node: Node, upstream: Upstream, name: str, item: int | None, value: Any) -> Instance:
@@ -159,8 +162,11 @@ class Coordinator:
                 if output.name == edge.output and (output.item is None or edge.many or output.item == item)
             ]
         configuration = {
-            key: self._value(given, upstream) if isinstance(given, Value)
-            else value if isinstance(given, Item) else given
+            key: self._value(given, upstream)
+            if isinstance(given, Value)
+            else value
+            if isinstance(given, Item)
+            else given
             for key, given in node.configuration.items()
         }
         return Instance(name, node, inputs, configuration, item)
@@ -205,8 +211,14 @@ class Coordinator:
     def _failed_before_start(self, node: Node, error: Exception) -> Attempt:
         failure = user_failure(error)
         attempt = Attempt(
-            self.run.id, node.name, State.FAILED, started=now(), ended=now(),
-            reason=failure.headline, error=failure.text, traceback=failure.traceback,
+            self.run.id,
+            node.name,
+            State.FAILED,
+            started=now(),
+            ended=now(),
+            reason=failure.headline,
+            error=failure.text,
+            traceback=failure.traceback,
         )
         return self._finish(attempt, None, remember=False)
 
@@ -220,12 +232,16 @@ class Coordinator:
         if results and all(a.state is State.CACHED for a in results):
             state = State.CACHED
         attempt = Attempt(
-            self.run.id, node.name, state,
-            started=min([a.started or now() for a in results], default=now()), ended=now(),
+            self.run.id,
+            node.name,
+            state,
+            started=min([a.started or now() for a in results], default=now()),
+            ended=now(),
             cpu_seconds=sum(a.cpu_seconds for a in results),
             peak_mb=max([a.peak_mb for a in results], default=0.0),
             reason=f"{worst.node}: {worst.reason}" if worst else f"{len(results)} items",
-            error=worst.error if worst else "", traceback=worst.traceback if worst else "",
+            error=worst.error if worst else "",
+            traceback=worst.traceback if worst else "",
             outputs=() if worst else outputs,
         )
         return self._finish(attempt, None, remember=False)
@@ -244,8 +260,15 @@ class Coordinator:
         if outputs is None or not self._whole(key, tuple(outputs)):
             return None
         attempt = Attempt(
-            self.run.id, instance.name, State.CACHED, key=key, key_parts=parts,
-            started=now(), ended=now(), reason="an earlier run made the same", outputs=tuple(outputs),
+            self.run.id,
+            instance.name,
+            State.CACHED,
+            key=key,
+            key_parts=parts,
+            started=now(),
+            ended=now(),
+            reason="an earlier run made the same",
+            outputs=tuple(outputs),
         )
         return self._finish(attempt, instance, remember=False)
 
@@ -291,10 +314,15 @@ class Coordinator:
 
     def _begin(self, instance: Instance, key: str, parts: KeyParts) -> Attempt:
         started = now()
-        attempt = Attempt(self.run.id, instance.name, State.RUNNING, key=key, key_parts=parts, started=started)
+        attempt = Attempt(
+            self.run.id, instance.name, State.RUNNING, key=key, key_parts=parts, started=started
+        )
         event = {
-            "kind": "node_started", "run_id": self.run.id, "node": instance.name,
-            "started": int(started * 1000), "params": parts["configuration"],
+            "kind": "node_started",
+            "run_id": self.run.id,
+            "node": instance.name,
+            "started": int(started * 1000),
+            "params": parts["configuration"],
             "tags": {"headrace.component": parts["component"]["name"]},
         }
         attempt = self.journal.begin_attempt(self.owner, attempt, event)
@@ -305,10 +333,17 @@ class Coordinator:
     def _call(self, instance: Instance, attempt: Attempt, gpus: list[int]) -> Call:
         variables = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if self.settings.gpus else {}
         return Call(
-            instance.node.component, instance.arguments(), self.settings, self.run.id, self.run.pipeline,
-            instance.name, attempt.number, Path(attempt.folder),
+            instance.node.component,
+            instance.arguments(),
+            self.settings,
+            self.run.id,
+            self.run.pipeline,
+            instance.name,
+            attempt.number,
+            Path(attempt.folder),
             self.settings.home / "scratch" / self.run.id / str(attempt.key),
-            self.staging / f"{instance.name}-{attempt.number}", variables,
+            self.staging / f"{instance.name}-{attempt.number}",
+            variables,
         )
 
     @property
@@ -329,20 +364,34 @@ class Coordinator:
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> Attempt:
         return replace(
-            attempt, state=outcome.state, ended=now(), cpu_seconds=outcome.cpu_seconds,
-            peak_mb=outcome.peak_mb, reason=outcome.reason, error=outcome.error,
-            traceback=outcome.traceback, metrics=outcome.metrics, outputs=tuple(outcome.outputs),
+            attempt,
+            state=outcome.state,
+            ended=now(),
+            cpu_seconds=outcome.cpu_seconds,
+            peak_mb=outcome.peak_mb,
+            reason=outcome.reason,
+            error=outcome.error,
+            traceback=outcome.traceback,
+            metrics=outcome.metrics,
+            outputs=tuple(outcome.outputs),
         )
 
     def _finish(
         self, attempt: Attempt, instance: Instance | None, *, remember: bool, outcome: Outcome | None = None
     ) -> Attempt:
         event = {
-            "kind": "node_finished", "run_id": self.run.id, "node": attempt.node,
-            "state": str(attempt.state), "started": int((attempt.started or time.time()) * 1000),
-            "ended": int((attempt.ended or time.time()) * 1000), "reason": attempt.reason,
-            "error": attempt.error, "key": attempt.key or "", "cpu_seconds": attempt.cpu_seconds,
-            "inputs": _inputs(instance), "outputs": _tracked(attempt.outputs),
+            "kind": "node_finished",
+            "run_id": self.run.id,
+            "node": attempt.node,
+            "state": str(attempt.state),
+            "started": int((attempt.started or time.time()) * 1000),
+            "ended": int((attempt.ended or time.time()) * 1000),
+            "reason": attempt.reason,
+            "error": attempt.error,
+            "key": attempt.key or "",
+            "cpu_seconds": attempt.cpu_seconds,
+            "inputs": _inputs(instance),
+            "outputs": _tracked(attempt.outputs),
             "attachments": outcome.attachments if outcome else [],
             "pushes": outcome.pushes if outcome and attempt.state is State.SUCCEEDED else [],
             "metrics": [],
@@ -361,8 +410,12 @@ def _inputs(instance: Instance | None) -> list[dict[str, Any]]:
 def _tracked(outputs: Any) -> list[dict[str, Any]]:
     return [
         {
-            "name": o.name, "type": o.type.rpartition(":")[2], "uri": o.uri, "digest": o.digest,
-            "tracked_as": o.artifact().tracked_as, "metadata": o.metadata,
+            "name": o.name,
+            "type": o.type.rpartition(":")[2],
+            "uri": o.uri,
+            "digest": o.digest,
+            "tracked_as": o.artifact().tracked_as,
+            "metadata": o.metadata,
         }
         for o in outputs
     ]

@@ -45,9 +45,7 @@ class Submissions:
         )
         thread.start()
 
-    def _run(
-        self, name: str, upstream: Mapping[str, Future[Attempt]], result: Future[Attempt]
-    ) -> None:
+    def _run(self, name: str, upstream: Mapping[str, Future[Attempt]], result: Future[Attempt]) -> None:
         try:
             result.set_result(self._work(name, {need: f.result() for need, f in upstream.items()}))
         except BaseException as error:  # our own defect: it must reach the caller, not vanish in a thread

@@ -55,7 +55,9 @@ def key_parts(
         code.update(code_closure(function))
     first = {name: artifacts[0] for name, artifacts in inputs.items() if artifacts}
     configured = {
-        name: value.content_digest(first, digest_file) if isinstance(value, External) else describe(value, name)
+        name: value.content_digest(first, digest_file)
+        if isinstance(value, External)
+        else describe(value, name)
         for name, value in configuration.items()
     }
     return {
@@ -102,7 +104,9 @@ def describe(value: Any, name: str = "value") -> Any:
     if isinstance(value, bytes):
         return {"bytes": hashlib.sha256(value).hexdigest()}
     if isinstance(value, Mapping):
-        return {str(key): describe(item, name) for key, item in sorted(value.items(), key=lambda kv: str(kv[0]))}
+        return {
+            str(key): describe(item, name) for key, item in sorted(value.items(), key=lambda kv: str(kv[0]))
+        }
     if isinstance(value, list | tuple):
         return [describe(item, name) for item in value]
     if isinstance(value, set | frozenset):
@@ -111,8 +115,11 @@ def describe(value: Any, name: str = "value") -> Any:
         fields = {f.name: describe(getattr(value, f.name), name) for f in dataclasses.fields(value)}
         return {"type": type(value).__qualname__, **fields}
     if isinstance(value, functools.partial):
-        return {"partial": describe(value.func, name), "args": describe(value.args, name),
-                "keywords": describe(value.keywords, name)}
+        return {
+            "partial": describe(value.func, name),
+            "args": describe(value.args, name),
+            "keywords": describe(value.keywords, name),
+        }
     if inspect.isroutine(value) or isinstance(value, type):
         return {"function": importable_name(value, name)}
     if hasattr(value, "isoformat"):
@@ -191,7 +198,7 @@ def _closure_from(start: dict[str, str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _source(file: str, _mtime: int, module: str) -> tuple[str, tuple[str, ...]]:
     text = Path(file).read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -224,7 +231,7 @@ def _absolute(origin: str, package: str) -> str:
     return ".".join([*parent, *([origin[dots:]] if origin[dots:] else [])])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _module_file(module: str) -> str | None:
     """Return a project module's source file without importing it."""
     top, *rest = module.split(".")
@@ -242,7 +249,7 @@ def _module_file(module: str) -> str | None:
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _package_root(top: str) -> Path | None:
     if top in _NEVER or top in sys.stdlib_module_names:
         return None

@@ -114,13 +114,15 @@ class Server:
                 self.servers.discard(pid)
                 continue
             _kill_group(pid)
-            self.reply({
-                "exit": pid,
-                "id": self.children.pop(pid, -1),
-                "status": status,
-                "cpu": usage.ru_utime + usage.ru_stime,
-                "peak_mb": usage.ru_maxrss / 1024,
-            })
+            self.reply(
+                {
+                    "exit": pid,
+                    "id": self.children.pop(pid, -1),
+                    "status": status,
+                    "cpu": usage.ru_utime + usage.ru_stime,
+                    "peak_mb": usage.ru_maxrss / 1024,
+                }
+            )
 
     def reply(self, message: dict[str, Any]) -> None:
         """Send a message; a coordinator that is gone is found at the next read."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from graphlib import CycleError as TopologyError
 from graphlib import TopologicalSorter
 from typing import Any, TypeVar
@@ -22,147 +21,11 @@ from orchestration.errors import (
     user_line,
 )
 from orchestration.parameters import check_value
+from orchestration.promises import Condition, Each, Item, Reference, Value
 
 Each_ = TypeVar("Each_")
 
 _building: ContextVar[Graph | None] = ContextVar("headrace_graph", default=None)
-
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What a component call returns inside a pipeline: the promise of an output.
-
-    ``output`` is None for the node as a whole; a named output is reached as an attribute.
-    """
-
-    node: str
-    outputs: dict[str, type[Artifact]]
-    output: str | None
-    graph: Graph = field(repr=False)
-
-    def __getattr__(self, name: str) -> Reference:
-        if not name.startswith("_") and self.output is None and name in self.outputs:
-            return Reference(self.node, self.outputs, name, self.graph)
-        raise AttributeError(
-            f"{self.node} has no output {name!r}; its outputs are: {', '.join(self.outputs) or 'none'}"
-        )
-
-    def __iter__(self) -> Iterator[Reference]:
-        if len(self.outputs) < 2:
-            raise _decision_error(self, "iterated over", "for_each(value(…), …)")
-        return iter([getattr(self, name) for name in self.outputs])
-
-    def __bool__(self) -> bool:
-        raise _decision_error(self, "tested", "with when(value(…) > …):")
-
-    def pick(self, parameter: Parameter) -> str | None:
-        """Return the name of the only output that fits a parameter, or None."""
-        if self.output is not None:
-            fits = [self.output] if issubclass(self.outputs[self.output], parameter.type) else []
-        else:
-            fits = [name for name, kind in self.outputs.items() if issubclass(kind, parameter.type)]
-        return fits[0] if len(fits) == 1 else None
-
-
-def _decision_error(reference: Reference, what: str, remedy: str) -> PipelineError:
-    return PipelineError(
-        f"the result of {reference.node} is {what} while the pipeline is being described",
-        expected=f"a decision on data when the pipeline runs: {remedy}",
-        received="a reference to a result that does not exist yet",
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A field of an upstream artifact's metadata, read when the pipeline runs."""
-
-    source: Reference
-    output: str
-    name: str
-
-    def __lt__(self, other: object) -> Condition:
-        return Condition(self, "<", other)
-
-    def __le__(self, other: object) -> Condition:
-        return Condition(self, "<=", other)
-
-    def __gt__(self, other: object) -> Condition:
-        return Condition(self, ">", other)
-
-    def __ge__(self, other: object) -> Condition:
-        return Condition(self, ">=", other)
-
-    def equals(self, other: object) -> Condition:
-        """Return the condition that the value equals ``other``."""
-        return Condition(self, "==", other)
-
-    def __bool__(self) -> bool:
-        raise _decision_error(self.source, "tested", "with when(value(…)):")
-
-    def __iter__(self) -> Iterator[Any]:
-        raise _decision_error(self.source, "iterated over", "for_each(value(…), …)")
-
-    def read(self, artifact: Artifact) -> Any:
-        """Return the value.
-
-        Raises:
-            ArtifactTypeError: The artifact has no such field.
-        """
-        found: Any = artifact.metadata
-        for part in self.name.split("."):
-            if not isinstance(found, dict) or part not in found:
-                raise ArtifactTypeError(
-                    f'{self.source.node} has no value "{self.name}"',
-                    expected=" or ".join(sorted(artifact.metadata)) or "a value in its metadata",
-                    received=self.name,
-                )
-            found = found[part]
-        return found
-
-    def __str__(self) -> str:
-        return f"{self.source.node}.{self.name}"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A comparison on an upstream value, decided when the pipeline runs."""
-
-    value: Value
-    comparison: str
-    other: object
-
-    def holds(self, artifact: Artifact) -> bool:
-        """Return whether the condition is true of the artifact the value is read from."""
-        return bool(COMPARISONS[self.comparison](self.value.read(artifact), self.other))
-
-    def __str__(self) -> str:
-        return f"{self.value} {self.comparison} {self.other!r}"
-
-    def __bool__(self) -> bool:
-        raise _decision_error(self.value.source, "tested", "with when(value(…) > …):")
-
-
-@dataclass(frozen=True, eq=False)
-class Item:
-    """Stands for the current item inside ``for_each``."""
-
-    each: Each
-
-
-@dataclass(frozen=True, eq=False)
-class Each:
-    """A repetition over items that are known only when the pipeline runs."""
-
-    items: Value | tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -297,9 +160,11 @@ class Graph:
     def _type_error(
         self, component: Component[Any], parameter: Parameter, reference: Reference, at: str
     ) -> ArtifactTypeError:
-        kinds = reference.outputs if reference.output is None else {
-            reference.output: reference.outputs[reference.output]
-        }
+        kinds = (
+            reference.outputs
+            if reference.output is None
+            else {reference.output: reference.outputs[reference.output]}
+        )
         given = ", ".join(f"{name}: {kind.__name__}" for name, kind in kinds.items()) or "no output"
         return ArtifactTypeError(
             f"{reference.node} does not give what {component.name} takes",
@@ -456,51 +321,3 @@ def after(later: Any, *earlier: Any) -> None:
         if not isinstance(reference, Reference):
             raise ArgumentError("after() takes results of components", received=repr(reference))
     graph.order(later.node, [reference.node for reference in earlier])
-
-
-def select(
-    graph: Graph, *, start: str | None, to: str | None, only: Sequence[str], skip: Sequence[str]
-) -> set[str]:
-    """Return the names of the selected nodes.
-
-    Args:
-        graph: The whole graph.
-        start: This node and all that follow from it.
-        to: This node and all it needs.
-        only: Just these.
-        skip: Not these.
-
-    Raises:
-        ArgumentError: A name is no node of the graph.
-    """
-    import difflib
-
-    for name in [n for n in (start, to) if n] + list(only) + list(skip):
-        if name not in graph.nodes:
-            close = difflib.get_close_matches(name, graph.nodes, n=1)
-            raise ArgumentError(
-                f'there is no node "{name}"',
-                expected=" or ".join(graph.nodes),
-                received=name,
-                at="",
-                next=f"did you mean {close[0]}?" if close else None,
-            )
-    chosen = set(only) or set(graph.nodes)
-    if start:
-        chosen &= _reach(graph, start, forward=True)
-    if to:
-        chosen &= _reach(graph, to, forward=False)
-    return chosen - set(skip)
-
-
-def _reach(graph: Graph, name: str, *, forward: bool) -> set[str]:
-    reached = {name}
-    nodes = graph.sorted()
-    for node in nodes if forward else reversed(nodes):
-        if forward and reached & set(node.needs):
-            reached.add(node.name)
-        elif not forward and node.name in reached:
-            reached |= set(node.needs)
-    return reached
-
-

@@ -16,81 +16,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from orchestration.errors import ConfigurationError, RunStateError
+from orchestration.journal_tables import (
+    SCHEMA_VERSION,
+    attempts,
+    cache,
+    files,
+    meta,
+    metadata,
+    outbox,
+    runs,
+)
 from orchestration.records import Attempt, Output, Run, RunState, State
 
 LEASE_SECONDS = 30.0
-SCHEMA_VERSION = 1
-
-metadata = sa.MetaData()
-_JSON = sa.JSON(none_as_null=True)
-
-meta = sa.Table("headrace", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("id", sa.String(120), primary_key=True),
-    sa.Column("pipeline", sa.String(200), nullable=False, index=True),
-    sa.Column("file", sa.Text, nullable=False),
-    sa.Column("project", sa.Text, nullable=False),
-    sa.Column("profile", sa.String(100), nullable=False),
-    sa.Column("parameters", _JSON, nullable=False),
-    sa.Column("options", _JSON, nullable=False),
-    sa.Column("graph", _JSON, nullable=False),
-    sa.Column("state", sa.String(20), nullable=False, index=True),
-    sa.Column("created", sa.Float, nullable=False),
-    sa.Column("started", sa.Float, nullable=False),
-    sa.Column("ended", sa.Float),
-    sa.Column("owner", sa.String(64)),
-    sa.Column("lease_until", sa.Float),
-    sa.Column("host", sa.String(255)),
-    sa.Column("process", sa.String(64)),
-)
-attempts = sa.Table(
-    "attempts",
-    metadata,
-    sa.Column("run", sa.String(120), primary_key=True),
-    sa.Column("node", sa.String(250), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("state", sa.String(20), nullable=False),
-    sa.Column("key", sa.String(64)),
-    sa.Column("key_parts", _JSON),
-    sa.Column("started", sa.Float),
-    sa.Column("ended", sa.Float),
-    sa.Column("cpu_seconds", sa.Float),
-    sa.Column("peak_mb", sa.Float),
-    sa.Column("reason", sa.Text),
-    sa.Column("error", sa.Text),
-    sa.Column("traceback", sa.Text),
-    sa.Column("folder", sa.Text),
-    sa.Column("metrics", _JSON),
-    sa.Column("outputs", _JSON),
-    sa.Index("attempts_key", "key"),
-)
-cache = sa.Table(
-    "cache",
-    metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("run", sa.String(120), nullable=False),
-    sa.Column("node", sa.String(250), nullable=False),
-    sa.Column("outputs", _JSON, nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
-)
-files = sa.Table(
-    "files",
-    metadata,
-    sa.Column("path", sa.String(1000), primary_key=True),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("modified", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
-)
-outbox = sa.Table(
-    "outbox",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("run", sa.String(120), nullable=False),
-    sa.Column("event", _JSON, nullable=False),
-    sa.Column("delivered", sa.Float, index=True),
-)
 
 
 class Journal:
@@ -179,11 +117,13 @@ class Journal:
     def heartbeat(self, run_id: str, owner: str) -> bool:
         """Prolong a lease; False once another owner holds the run."""
         with self._transaction() as connection:
-            return bool(connection.execute(
-                runs.update()
-                .where(runs.c.id == run_id, runs.c.owner == owner)
-                .values(lease_until=time.time() + LEASE_SECONDS)
-            ).rowcount)
+            return bool(
+                connection.execute(
+                    runs.update()
+                    .where(runs.c.id == run_id, runs.c.owner == owner)
+                    .values(lease_until=time.time() + LEASE_SECONDS)
+                ).rowcount
+            )
 
     def finish_run(self, run_id: str, owner: str, state: RunState, event: Mapping[str, Any]) -> None:
         """Record how a run ended and give its lease back."""
@@ -203,8 +143,9 @@ class Journal:
         """
         with self._transaction() as connection:
             going = connection.execute(
-                sa.select(runs.c.id, runs.c.lease_until, runs.c.host, runs.c.process)
-                .where(runs.c.state == RunState.RUNNING)
+                sa.select(runs.c.id, runs.c.lease_until, runs.c.host, runs.c.process).where(
+                    runs.c.state == RunState.RUNNING
+                )
             ).all()
             dead = [row.id for row in going if _is_dead(row)]
             if not dead:
@@ -218,17 +159,26 @@ class Journal:
             open_attempts = sa.and_(attempts.c.run.in_(dead), attempts.c.state == State.RUNNING)
             left = connection.execute(sa.select(attempts).where(open_attempts)).all()
             connection.execute(
-                attempts.update().where(open_attempts).values(
-                    state=State.INTERRUPTED, ended=now, reason="the run's process died"
-                )
+                attempts.update()
+                .where(open_attempts)
+                .values(state=State.INTERRUPTED, ended=now, reason="the run's process died")
             )
             for row in left:
                 _post(connection, row.run, [_interrupted_event(row, now)])
             for run_id in dead:
-                _post(connection, run_id, [{
-                    "kind": "run_finished", "run_id": run_id, "state": str(RunState.INTERRUPTED),
-                    "ended": int(now * 1000), "metrics": {},
-                }])
+                _post(
+                    connection,
+                    run_id,
+                    [
+                        {
+                            "kind": "run_finished",
+                            "run_id": run_id,
+                            "state": str(RunState.INTERRUPTED),
+                            "ended": int(now * 1000),
+                            "metrics": {},
+                        }
+                    ],
+                )
         return dead
 
     def run(self, run_id: str) -> Run:
@@ -288,8 +238,10 @@ class Journal:
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return a run's attempts in the order they were started."""
-        query = sa.select(attempts).where(attempts.c.run == run_id).order_by(
-            attempts.c.started, attempts.c.node, attempts.c.number
+        query = (
+            sa.select(attempts)
+            .where(attempts.c.run == run_id)
+            .order_by(attempts.c.started, attempts.c.node, attempts.c.number)
         )
         with self._transaction() as connection:
             return [Attempt.restored(row._mapping) for row in connection.execute(query)]
@@ -318,13 +270,13 @@ class Journal:
         with self._transaction() as connection:
             connection.execute(cache.delete().where(cache.c.key == key))
 
-    def last_success(self, pipeline: str, node: str, before: str) -> Attempt | None:
-        """Return the newest earlier success of a node, in another run of the same pipeline."""
+    def last_success(self, pipeline: str, node: str, other_than: str, before: float) -> Attempt | None:
+        """Return a node's newest success before a time, in another run of the same pipeline."""
         query = (
             sa.select(attempts)
             .join(runs, runs.c.id == attempts.c.run)
-            .where(runs.c.pipeline == pipeline, attempts.c.node == node, attempts.c.run != before)
-            .where(attempts.c.state.in_([State.SUCCEEDED, State.CACHED]))
+            .where(runs.c.pipeline == pipeline, attempts.c.node == node, attempts.c.run != other_than)
+            .where(attempts.c.state.in_([State.SUCCEEDED, State.CACHED]), attempts.c.ended <= before)
             .order_by(attempts.c.ended.desc())
             .limit(1)
         )
@@ -426,10 +378,15 @@ def _next_number(connection: sa.Connection, attempt: Attempt) -> int:
 
 def _remember(connection: sa.Connection, attempt: Attempt) -> None:
     connection.execute(cache.delete().where(cache.c.key == attempt.key))
-    connection.execute(cache.insert().values(
-        key=attempt.key, run=attempt.run, node=attempt.node,
-        outputs=attempt.stored()["outputs"], created=time.time(),
-    ))
+    connection.execute(
+        cache.insert().values(
+            key=attempt.key,
+            run=attempt.run,
+            node=attempt.node,
+            outputs=attempt.stored()["outputs"],
+            created=time.time(),
+        )
+    )
 
 
 def _lease(owner: str) -> dict[str, Any]:
@@ -460,10 +417,22 @@ def _is_dead(row: Any) -> bool:
 
 def _interrupted_event(row: Any, now: float) -> dict[str, Any]:
     return {
-        "kind": "node_finished", "run_id": row.run, "node": row.node, "attempt": row.number,
-        "state": str(State.INTERRUPTED), "started": int((row.started or now) * 1000),
-        "ended": int(now * 1000), "reason": "the run's process died", "error": "", "key": row.key or "",
-        "cpu_seconds": 0.0, "inputs": [], "outputs": [], "attachments": [], "pushes": [], "metrics": [],
+        "kind": "node_finished",
+        "run_id": row.run,
+        "node": row.node,
+        "attempt": row.number,
+        "state": str(State.INTERRUPTED),
+        "started": int((row.started or now) * 1000),
+        "ended": int(now * 1000),
+        "reason": "the run's process died",
+        "error": "",
+        "key": row.key or "",
+        "cpu_seconds": 0.0,
+        "inputs": [],
+        "outputs": [],
+        "attachments": [],
+        "pushes": [],
+        "metrics": [],
     }
 
 

@@ -20,8 +20,9 @@ from orchestration.errors import (
     place,
 )
 from orchestration.fingerprint import describe
-from orchestration.graph import Graph, Item, Node, Value, building
+from orchestration.graph import Graph, Node, building
 from orchestration.parameters import bind_parameters
+from orchestration.promises import Item, Value
 
 if TYPE_CHECKING:
     from orchestration.result import RunResult
@@ -123,8 +124,8 @@ class Pipeline:
         Raises:
             PipelineError: The pipeline or its arguments are wrong; nothing has run.
         """
-        from orchestration.graph import select
         from orchestration.run import run_pipeline
+        from orchestration.selection import select
         from orchestration.settings import load, use
 
         settings = load(profile=profile)
@@ -229,7 +230,8 @@ def load_pipeline(where: str, project: Path) -> Pipeline:
         known = sorted(p.stem for p in (project / "pipelines").glob("*.py") if p.stem != "__init__")
         raise PipelineError(
             f"there is no pipeline file {where}",
-            expected="a Python file with a @pipeline function" + (f", or {', '.join(known)}" if known else ""),
+            expected="a Python file with a @pipeline function"
+            + (f", or {', '.join(known)}" if known else ""),
             received=where,
             at="",
             next="headrace list",
@@ -273,7 +275,9 @@ def import_file(path: Path, project: Path) -> Any:
         from orchestration.failure import user_failure
 
         failure = user_failure(error)
-        raise PipelineError(failure.headline, at=failure.at, received=f"while importing {path.name}") from error
+        raise PipelineError(
+            failure.headline, at=failure.at, received=f"while importing {path.name}"
+        ) from error
 
 
 def discover(project: Path) -> Iterator[Pipeline]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.coordinator import Coordinator
 from orchestration.errors import HeadraceError, PipelineError, RunStateError
-from orchestration.graph import Graph, select
+from orchestration.graph import Graph
 from orchestration.journal import LEASE_SECONDS, Journal
 from orchestration.pipeline import Pipeline, load_pipeline
 from orchestration.progress import Listener
@@ -73,7 +73,9 @@ def run_pipeline(
     journal = Journal.open(settings.journal_url)
     journal.mark_interrupted()
     options = {
-        "selected": sorted(selected), "cache": cache, "in_process": in_process,
+        "selected": sorted(selected),
+        "cache": cache,
+        "in_process": in_process,
         "scheduled_for": scheduled_for,
     }
     run = _new_run(journal, pipeline, parameters, options, graph, settings)
@@ -81,9 +83,7 @@ def run_pipeline(
     return _carry_out(run, owner, graph, journal, settings, listener or Listener(), again=False)
 
 
-def resume_run(
-    run_id: str | None, *, settings: Settings, listener: Listener | None = None
-) -> RunResult:
+def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | None = None) -> RunResult:
     """Finish a run that failed or was interrupted, redoing only what is missing.
 
     Args:
@@ -111,9 +111,7 @@ def resume_run(
 def plan_run(graph: Graph, settings: Settings, selected: set[str], *, cache: bool = True) -> list[Planned]:
     """Return what a run would do with each node, without running anything."""
     journal = Journal.open(settings.journal_url)
-    dry = _DryCoordinator(
-        graph, _dry_run(), "", journal, settings, Listener(), selected, use_cache=cache
-    )
+    dry = _DryCoordinator(graph, _dry_run(), "", journal, settings, Listener(), selected, use_cache=cache)
     known = _resolve(dry)
     plans = []
     for node in graph.sorted():
@@ -203,9 +201,17 @@ def _new_run(
     pictured = {"nodes": [{"name": n.name, "needs": list(n.needs)} for n in graph.sorted()]}
     created = now()
     return Run(
-        run_id, pipeline.name, str(pipeline.file.resolve()), str(project_root(pipeline.file.parent)),
-        settings.profile, {k: describe(v, k) for k, v in parameters.items()}, options, pictured,
-        RunState.RUNNING, created, created,
+        run_id,
+        pipeline.name,
+        str(pipeline.file.resolve()),
+        str(project_root(pipeline.file.parent)),
+        settings.profile,
+        {k: describe(v, k) for k, v in parameters.items()},
+        options,
+        pictured,
+        RunState.RUNNING,
+        created,
+        created,
     )
 
 
@@ -219,8 +225,13 @@ def _candidates(stem: str) -> Iterator[str]:
 
 def _started_event(run: Run) -> dict[str, Any]:
     return {
-        "kind": "run_started", "run_id": run.id, "pipeline": run.pipeline, "params": run.parameters,
-        "tags": {"headrace.profile": run.profile}, "started": int(run.started * 1000), "graph": run.graph,
+        "kind": "run_started",
+        "run_id": run.id,
+        "pipeline": run.pipeline,
+        "params": run.parameters,
+        "tags": {"headrace.profile": run.profile},
+        "started": int(run.started * 1000),
+        "graph": run.graph,
     }
 
 
@@ -236,8 +247,15 @@ def _carry_out(
 ) -> RunResult:
     options = run.options
     coordinator = Coordinator(
-        graph, run, owner, journal, settings, listener, set(options["selected"]),
-        options["cache"], options["in_process"],
+        graph,
+        run,
+        owner,
+        journal,
+        settings,
+        listener,
+        set(options["selected"]),
+        options["cache"],
+        options["in_process"],
     )
     began = time.monotonic()
     listener.started(run, [node.name for node in graph.sorted()])
@@ -251,15 +269,28 @@ def _carry_out(
         attempts = _run_nodes(coordinator, stack)
         state = _state_of(attempts, coordinator)
         metrics = {f"{a.node}.{name}": value for a in attempts.values() for name, value in a.metrics.items()}
-        journal.finish_run(run.id, owner, state, {
-            "kind": "run_finished", "run_id": run.id, "state": str(state),
-            "ended": int(time.time() * 1000), "metrics": metrics,
-        })
+        journal.finish_run(
+            run.id,
+            owner,
+            state,
+            {
+                "kind": "run_finished",
+                "run_id": run.id,
+                "state": str(state),
+                "ended": int(time.time() * 1000),
+                "metrics": metrics,
+            },
+        )
         undelivered = _deliver(feeder, journal)
     order = [node.name for node in graph.sorted()]
     return RunResult(
-        run.id, run.pipeline, state, time.monotonic() - began, {name: attempts[name] for name in order},
-        {name: coordinator.attempts_of(name) for name in order}, undelivered,
+        run.id,
+        run.pipeline,
+        state,
+        time.monotonic() - began,
+        {name: attempts[name] for name in order},
+        {name: coordinator.attempts_of(name) for name in order},
+        undelivered,
     )
 
 
@@ -288,7 +319,7 @@ def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]
 
 
 def _is_promise(value: object) -> bool:
-    from orchestration.graph import Item, Value
+    from orchestration.promises import Item, Value
 
     return isinstance(value, Value | Item)
 

@@ -193,8 +193,13 @@ class Workers:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                command,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         theirs.close()
         return ForkServer(ours, process)

@@ -1,0 +1,5 @@
+"""The ``headrace`` command."""
+
+from orchestration.cli.app import main
+
+__all__ = ["main"]

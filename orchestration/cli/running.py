@@ -1,0 +1,219 @@
+"""``run``, ``plan`` and ``resume``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from orchestration.cli.display import display_for
+from orchestration.cli.report import print_outcome
+from orchestration.errors import ArgumentError
+from orchestration.pipeline import Pipeline, load_pipeline
+from orchestration.selection import select
+from orchestration.settings import Settings, load, project_root, use
+
+if TYPE_CHECKING:
+    from orchestration.result import RunResult
+
+Tokens = Annotated[str, Parameter(name="PARAMETERS", allow_leading_hyphen=True, negative=())]
+Names = Annotated[list[str], Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def run(
+    pipeline: str,
+    /,
+    *parameters: Tokens,
+    profile: str | None = None,
+    start: Annotated[str | None, Parameter(name="--from")] = None,
+    to: str | None = None,
+    only: Names = [],  # noqa: B006 - the command line parser wants a list and never changes it
+    skip: Names = [],  # noqa: B006
+    cache: bool = True,
+    in_process: Flag = False,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    scheduled_for: Annotated[str, Parameter(show=False)] = "",
+) -> int:
+    """Run a pipeline: ``headrace run pipelines/taxi.py --epochs 20``.
+
+    Args:
+        pipeline: A file, ``file.py:name``, or the name of a pipeline in ``pipelines/``.
+        parameters: The pipeline's own parameters, ``--name value``.
+        profile: Profile of headrace.toml.
+        start: Run this node and what follows from it.
+        to: Run this node and what it needs.
+        only: Run only this node; may be given several times.
+        skip: Leave this node out; may be given several times.
+        cache: Whether earlier equal results may be used.
+        in_process: Run the nodes in one process, for a debugger.
+        json_: Print one JSON object on standard output, and nothing else.
+        scheduled_for: The planned time, of a scheduled run.
+    """
+    from orchestration.run import run_pipeline
+
+    found, bound, settings = prepare(pipeline, parameters, profile)
+    selected = select(found.graph(bound), start=start, to=to, only=only, skip=skip)
+    with use(settings), display_for(quiet=json_) as display:
+        result = run_pipeline(
+            found,
+            bound,
+            settings=settings,
+            selected=selected,
+            cache=cache,
+            in_process=in_process,
+            listener=display,
+            scheduled_for=scheduled_for,
+        )
+    return finish(result, settings, json_)
+
+
+def resume(
+    run_id: str | None = None,
+    /,
+    *,
+    profile: str | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Finish a run that failed or was interrupted, redoing only what is missing.
+
+    Args:
+        run_id: The run; by default the newest that is not finished.
+        profile: Profile of headrace.toml.
+        json_: Print one JSON object on standard output, and nothing else.
+    """
+    from orchestration.run import resume_run
+
+    settings = load(profile=profile)
+    with use(settings), display_for(quiet=json_) as display:
+        result = resume_run(run_id, settings=settings, listener=display)
+    return finish(result, settings, json_)
+
+
+def plan(
+    pipeline: str,
+    /,
+    *parameters: Tokens,
+    profile: str | None = None,
+    start: Annotated[str | None, Parameter(name="--from")] = None,
+    to: str | None = None,
+    only: Names = [],  # noqa: B006 - as above
+    skip: Names = [],  # noqa: B006
+    cache: bool = True,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Show what a run would do, and why, without running anything.
+
+    Args:
+        pipeline: A file, ``file.py:name``, or the name of a pipeline in ``pipelines/``.
+        parameters: The pipeline's own parameters, ``--name value``.
+        profile: Profile of headrace.toml.
+        start: As for ``run``.
+        to: As for ``run``.
+        only: As for ``run``.
+        skip: As for ``run``.
+        cache: As for ``run``.
+        json_: Print one JSON object on standard output, and nothing else.
+    """
+    from orchestration.run import check_inputs, check_resources, plan_run
+
+    found, bound, settings = prepare(pipeline, parameters, profile)
+    graph = found.graph(bound)
+    selected = select(graph, start=start, to=to, only=only, skip=skip)
+    check_resources(graph, settings)
+    check_inputs(graph, settings, selected)
+    planned = plan_run(graph, settings, selected, cache=cache)
+    if json_:
+        print(json.dumps({"pipeline": found.name, "nodes": [vars(node) for node in planned]}))
+        return 0
+    print(f"{found.name}({', '.join(f'{name}={value!r}' for name, value in bound.items())})")
+    for node in planned:
+        word = "cached" if node.cached else "skip" if node.reason == "not selected" else "run"
+        print(f"  {word:<7} {node.name:<28} {node.reason}")
+    return 0
+
+
+def prepare(
+    where: str, tokens: Sequence[str], profile: str | None
+) -> tuple[Pipeline, dict[str, Any], Settings]:
+    """Return the pipeline, its checked parameters and the settings of a command line."""
+    settings = load(profile=profile)
+    found = load_pipeline(where, project_root())
+    return found, found.bind(parse_parameters(tokens, found), text=True), settings
+
+
+def parse_parameters(tokens: Sequence[str], pipeline: Pipeline) -> dict[str, str]:
+    """Return ``--name value``, ``--name=value``, ``--flag`` and ``--no-flag`` as text by name.
+
+    Raises:
+        ArgumentError: A token is not of that form, or a value is missing.
+    """
+    values: dict[str, str] = {}
+    waiting = list(tokens)
+    while waiting:
+        token = waiting.pop(0)
+        if not token.startswith("--") or token == "--":
+            raise ArgumentError(
+                f'"{token}" is not a parameter of pipeline {pipeline.name}',
+                expected=usage(pipeline),
+                received=token,
+                at="",
+            )
+        name, given, value = token[2:].partition("=")
+        name = name.replace("-", "_")
+        if given:
+            values[name] = value
+        elif _is_flag(pipeline, name):
+            values[name] = "true"
+        elif name.startswith("no_") and _is_flag(pipeline, name[3:]):
+            values[name[3:]] = "false"
+        elif waiting and name in pipeline.parameters:
+            values[name] = waiting.pop(0)
+        elif name in pipeline.parameters:
+            raise ArgumentError(
+                f"{token} lacks its value", expected=f"{token} VALUE", received="nothing", at=""
+            )
+        else:
+            values[name] = waiting.pop(0) if waiting and not waiting[0].startswith("--") else ""
+    return values
+
+
+def print_pipeline_help(where: str) -> None:
+    """Print what a pipeline is for and its own parameters."""
+    from orchestration.pipeline import parameter_types
+
+    found = load_pipeline(where, project_root())
+    print(f"{found.name}: {found.description}\n")
+    for name, kind in parameter_types(found).items():
+        default = found.parameters[name].default
+        shown = "required" if default is found.parameters[name].empty else f"default {default!r}"
+        print(f"  --{name.replace('_', '-'):<20} {getattr(kind, '__name__', kind)}, {shown}")
+    print()
+
+
+def usage(pipeline: Pipeline) -> str:
+    """Return a pipeline's parameters as command line options with their defaults."""
+    shown = []
+    for name, parameter in pipeline.parameters.items():
+        option = f"--{name.replace('_', '-')}"
+        default = "…" if parameter.default is parameter.empty else parameter.default
+        shown.append(f"{option} {default}")
+    return " ".join(shown) or "no parameter"
+
+
+def _is_flag(pipeline: Pipeline, name: str) -> bool:
+    from orchestration.pipeline import parameter_types
+
+    return name in pipeline.parameters and parameter_types(pipeline)[name] is bool
+
+
+def finish(result: RunResult, settings: Settings, as_json: bool) -> int:
+    """Print how a run ended and return the exit code."""
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_json()) + "\n")
+    print_outcome(result, settings, Path.cwd(), quiet=as_json)
+    return result.exit_code

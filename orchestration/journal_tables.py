@@ -1,0 +1,78 @@
+"""The journal's tables, for SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+_JSON = sa.JSON(none_as_null=True)
+
+meta = sa.Table("headrace", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(120), primary_key=True),
+    sa.Column("pipeline", sa.String(200), nullable=False, index=True),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("profile", sa.String(100), nullable=False),
+    sa.Column("parameters", _JSON, nullable=False),
+    sa.Column("options", _JSON, nullable=False),
+    sa.Column("graph", _JSON, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False, index=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float),
+    sa.Column("owner", sa.String(64)),
+    sa.Column("lease_until", sa.Float),
+    sa.Column("host", sa.String(255)),
+    sa.Column("process", sa.String(64)),
+)
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("run", sa.String(120), primary_key=True),
+    sa.Column("node", sa.String(250), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("key", sa.String(64)),
+    sa.Column("key_parts", _JSON),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("cpu_seconds", sa.Float),
+    sa.Column("peak_mb", sa.Float),
+    sa.Column("reason", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("traceback", sa.Text),
+    sa.Column("folder", sa.Text),
+    sa.Column("metrics", _JSON),
+    sa.Column("outputs", _JSON),
+    sa.Index("attempts_key", "key"),
+)
+cache = sa.Table(
+    "cache",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("run", sa.String(120), nullable=False),
+    sa.Column("node", sa.String(250), nullable=False),
+    sa.Column("outputs", _JSON, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+)
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("path", sa.String(1000), primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.String(120), nullable=False),
+    sa.Column("event", _JSON, nullable=False),
+    sa.Column("delivered", sa.Float, index=True),
+)

@@ -1,0 +1,152 @@
+"""What a component call returns while a pipeline is described: promises of results, values, decisions."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestration.artifacts import Artifact
+from orchestration.component import Parameter
+from orchestration.errors import ArtifactTypeError, PipelineError
+
+if TYPE_CHECKING:
+    from orchestration.graph import Graph
+
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a component call returns inside a pipeline: the promise of an output.
+
+    ``output`` is None for the node as a whole; a named output is reached as an attribute.
+    """
+
+    node: str
+    outputs: dict[str, type[Artifact]]
+    output: str | None
+    graph: Graph = field(repr=False)
+
+    def __getattr__(self, name: str) -> Reference:
+        if not name.startswith("_") and self.output is None and name in self.outputs:
+            return Reference(self.node, self.outputs, name, self.graph)
+        raise AttributeError(
+            f"{self.node} has no output {name!r}; its outputs are: {', '.join(self.outputs) or 'none'}"
+        )
+
+    def __iter__(self) -> Iterator[Reference]:
+        if len(self.outputs) < 2:
+            raise _decision_error(self, "iterated over", "for_each(value(…), …)")
+        return iter([getattr(self, name) for name in self.outputs])
+
+    def __bool__(self) -> bool:
+        raise _decision_error(self, "tested", "with when(value(…) > …):")
+
+    def pick(self, parameter: Parameter) -> str | None:
+        """Return the name of the only output that fits a parameter, or None."""
+        if self.output is not None:
+            fits = [self.output] if issubclass(self.outputs[self.output], parameter.type) else []
+        else:
+            fits = [name for name, kind in self.outputs.items() if issubclass(kind, parameter.type)]
+        return fits[0] if len(fits) == 1 else None
+
+
+def _decision_error(reference: Reference, what: str, remedy: str) -> PipelineError:
+    return PipelineError(
+        f"the result of {reference.node} is {what} while the pipeline is being described",
+        expected=f"a decision on data when the pipeline runs: {remedy}",
+        received="a reference to a result that does not exist yet",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A field of an upstream artifact's metadata, read when the pipeline runs."""
+
+    source: Reference
+    output: str
+    name: str
+
+    def __lt__(self, other: object) -> Condition:
+        return Condition(self, "<", other)
+
+    def __le__(self, other: object) -> Condition:
+        return Condition(self, "<=", other)
+
+    def __gt__(self, other: object) -> Condition:
+        return Condition(self, ">", other)
+
+    def __ge__(self, other: object) -> Condition:
+        return Condition(self, ">=", other)
+
+    def equals(self, other: object) -> Condition:
+        """Return the condition that the value equals ``other``."""
+        return Condition(self, "==", other)
+
+    def __bool__(self) -> bool:
+        raise _decision_error(self.source, "tested", "with when(value(…)):")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise _decision_error(self.source, "iterated over", "for_each(value(…), …)")
+
+    def read(self, artifact: Artifact) -> Any:
+        """Return the value.
+
+        Raises:
+            ArtifactTypeError: The artifact has no such field.
+        """
+        found: Any = artifact.metadata
+        for part in self.name.split("."):
+            if not isinstance(found, dict) or part not in found:
+                raise ArtifactTypeError(
+                    f'{self.source.node} has no value "{self.name}"',
+                    expected=" or ".join(sorted(artifact.metadata)) or "a value in its metadata",
+                    received=self.name,
+                )
+            found = found[part]
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.source.node}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A comparison on an upstream value, decided when the pipeline runs."""
+
+    value: Value
+    comparison: str
+    other: object
+
+    def holds(self, artifact: Artifact) -> bool:
+        """Return whether the condition is true of the artifact the value is read from."""
+        return bool(COMPARISONS[self.comparison](self.value.read(artifact), self.other))
+
+    def __str__(self) -> str:
+        return f"{self.value} {self.comparison} {self.other!r}"
+
+    def __bool__(self) -> bool:
+        raise _decision_error(self.value.source, "tested", "with when(value(…) > …):")
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """Stands for the current item inside ``for_each``."""
+
+    each: Each
+
+
+@dataclass(frozen=True, eq=False)
+class Each:
+    """A repetition over items that are known only when the pipeline runs."""
+
+    items: Value | tuple[Any, ...]
