@@ -344,6 +344,7 @@ class Coordinator:
             self.settings.home / "scratch" / self.run.id / str(attempt.key),
             self.staging / f"{instance.name}-{attempt.number}",
             variables,
+            instance.node.at,
         )
 
     @property

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import sys
+import sysconfig
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 _OWN_PACKAGES = ("orchestration", "components")
+_LIBRARIES = (*(f"/{name}-packages/" for name in ("site", "dist")), f"{sysconfig.get_path('stdlib')}/")
 
 
 class HeadraceError(Exception):
@@ -141,9 +145,8 @@ def user_line() -> str | None:
     """Return ``file:line  source`` of the innermost frame that is not Headrace's own, if any."""
     frame = sys._getframe(1)
     while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
         file = frame.f_code.co_filename
-        if module.split(".")[0] not in _OWN_PACKAGES and not _is_library(file):
+        if not is_own(frame.f_globals) and not is_library(file):
             return place(file, frame.f_lineno)
         if frame.f_back is None:
             return None
@@ -151,8 +154,26 @@ def user_line() -> str | None:
     return None
 
 
-def _is_library(file: str) -> bool:
-    return file.startswith("<") or "site-packages" in file or file.startswith(sys.base_prefix)
+def is_own(names: dict[str, Any]) -> bool:
+    """Return whether a frame's globals are those of a module of Headrace."""
+    spec = names.get("__spec__")  # a module run with ``python -m`` is called __main__ otherwise
+    module = str(spec.name if spec else names.get("__name__", ""))
+    return module.split(".")[0] in _OWN_PACKAGES
+
+
+def is_library(file: str) -> bool:
+    """Return whether a file is Python's or an installed package's; a notebook's cell is neither."""
+    if file.startswith("<"):
+        return file not in linecache.cache
+    return any(folder in file for folder in _LIBRARIES)
+
+
+def definition(function: Callable[..., Any]) -> str:
+    """Return ``file:line  source`` of a function's ``def``, below its decorators."""
+    code = inspect.unwrap(function).__code__
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+    below = (i for i, text in enumerate(lines) if f"def {code.co_name}" in text)
+    return place(code.co_filename, code.co_firstlineno + next(below, 0))
 
 
 def place(file: str, line: int) -> str:

@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 from types import TracebackType
 
-from orchestration.errors import _OWN_PACKAGES, HeadraceError, _is_library, place
+from orchestration.errors import HeadraceError, PipelineError, is_library, is_own, place
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,23 @@ class Failure:
     retry: bool = True
 
 
-def user_failure(error: BaseException) -> Failure:
-    """Describe an exception for its user."""
+def user_failure(error: BaseException, at: str | None = None) -> Failure:
+    """Describe an exception for its user.
+
+    Args:
+        error: The exception.
+        at: The place to name where no line of the user's own is on the stack: the node's call.
+    """
     full = "".join(traceback.format_exception(error))
     name = type(error).__name__
     if isinstance(error, HeadraceError):
-        return Failure(f"{name}: {error.headline}", f"{name}: {error}", error.at or "", full, retry=True)
+        error.at = at if error.at is None else error.at
+        retry = not isinstance(error, PipelineError)  # wrong now, wrong again
+        return Failure(f"{name}: {error.headline}", f"{name}: {error}", error.at or "", full, retry)
     message = str(error).strip() or "(no message)"
     first, *rest = message.splitlines()
     headline = f"{name}: {first}"[:500]
-    at = innermost_user_line(error.__traceback__)
+    at = innermost_user_line(error.__traceback__, at)
     lines = [headline, *(f"  {line}"[:300] for line in rest[:4])]
     if len(rest) > 4:
         lines.append(f"  … {len(rest) - 4} further lines")
@@ -46,16 +53,19 @@ def user_failure(error: BaseException) -> Failure:
     return Failure(headline, "\n".join(lines), at, full)
 
 
-def innermost_user_line(trace: TracebackType | None) -> str:
-    """Return ``file:line  source`` of the deepest frame that is the user's, else the deepest of ours."""
+def innermost_user_line(trace: TracebackType | None, otherwise: str | None = None) -> str:
+    """Return ``file:line  source`` of the deepest frame that is the user's.
+
+    Where there is none it is ``otherwise``, and without that the deepest of ours.
+    """
     users, ours = "", ""
     while trace is not None:
-        code, module = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", ""))
-        if not _is_library(code.co_filename):
+        code = trace.tb_frame.f_code
+        if not is_library(code.co_filename):
             shown = place(code.co_filename, trace.tb_lineno)
-            if module.split(".")[0] in _OWN_PACKAGES:
+            if is_own(trace.tb_frame.f_globals):
                 ours = shown
             else:
                 users = shown
         trace = trace.tb_next
-    return users or ours
+    return users or otherwise or ours

@@ -38,6 +38,7 @@ class Call:
     scratch: Path
     staging: Path
     variables: dict[str, str] = field(default_factory=dict)
+    at: str | None = None
 
 
 def execute(call: Call, emit: Emit) -> None:
@@ -55,7 +56,7 @@ def execute(call: Call, emit: Emit) -> None:
     except SkipNode as decision:
         emit({"kind": "skip", "reason": str(decision)})
     except (Exception, SystemExit) as error:  # the user's code may raise anything
-        emit({"kind": "error", **vars(user_failure(error))})
+        emit({"kind": "error", **vars(user_failure(error, call.at))})
     finally:
         shutil.rmtree(call.staging, ignore_errors=True)
 

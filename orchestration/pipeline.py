@@ -268,7 +268,7 @@ def import_file(path: Path, project: Path) -> Any:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
-        return importlib.import_module(".".join(parts))
+        module = importlib.import_module(".".join(parts))
     except HeadraceError:
         raise
     except Exception as error:  # whatever a user's module raises while it is imported
@@ -278,6 +278,15 @@ def import_file(path: Path, project: Path) -> Any:
         raise PipelineError(
             failure.headline, at=failure.at, received=f"while importing {path.name}"
         ) from error
+    if Path(str(module.__file__)).resolve() != path.resolve():
+        raise PipelineError(
+            f"{path.name} is hidden by another module called {module.__name__}",
+            expected=f"{path}",
+            received=str(module.__file__),
+            at="",
+            next=f"rename {path.name}, or the folder it lies in",
+        )
+    return module
 
 
 def discover(project: Path) -> Iterator[Pipeline]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from orchestration.errors import ConfigurationError
@@ -147,3 +148,12 @@ def _named_like_secrets() -> set[str]:
         for name, value in os.environ.items()
         if len(value) >= _SHORTEST_BY_NAME and _SECRET_NAME.search(name)
     }
+
+
+def redact_all(value: Any) -> Any:
+    """Return a JSON value with the secrets in all its texts masked; names of fields stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: redact_all(item) for name, item in value.items()}
+    return [redact_all(item) for item in value] if isinstance(value, list | tuple) else value
