@@ -64,7 +64,7 @@ class Beam:
             options.setdefault("direct_running_mode", "in_memory")
         return PipelineOptions.from_dictionary(options)
 
-    def result(self, values: apache_beam.PCollection) -> Result:
+    def result(self, values: apache_beam.pvalue.PCollection) -> Result:
         """Keep the single element of ``values`` for the driver, to be read after the pipeline ended."""
         import apache_beam
 

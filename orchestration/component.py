@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -15,10 +16,12 @@ from typing import Any, Generic, TypeVar, overload
 from orchestration.artifacts import Artifact
 from orchestration.beam import Beam
 from orchestration.context import RunContext
-from orchestration.errors import ArgumentError, PipelineError, place
+from orchestration.errors import ArgumentError, PipelineError, definition
 
 Result_ = TypeVar("Result_")
 Imports = tuple[str, ...] | Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+_NODE_NAME = re.compile(r"[^\W_][\w-]{0,99}")
 
 INJECTED: dict[type, Callable[[], object]] = {Beam: Beam, RunContext: RunContext}
 
@@ -81,6 +84,20 @@ class Policy:
                 )
 
 
+def _policy(given: Mapping[str, Any]) -> Policy:
+    known = Policy.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise ArgumentError(
+                f'there is no policy "{name}"',
+                expected=", ".join(known),
+                received=f"{name}={given[name]!r}",
+                next=f"did you mean {close[0]}=…?" if close else None,
+            )
+    return Policy(**given)
+
+
 class Component(Generic[Result_]):
     """A typed function that can be called as it is, or placed in a pipeline as a node."""
 
@@ -89,13 +106,13 @@ class Component(Generic[Result_]):
         self.function = function
         self.policy = policy
         self.name: str = function.__name__
+        self.qualified_name: str = function.__qualname__
         self.node_name: str | None = None
 
     @functools.cached_property
     def where(self) -> str:
         """The component's own place, ``file:line  source``."""
-        code = inspect.unwrap(self.function).__code__
-        return place(code.co_filename, code.co_firstlineno)
+        return definition(self.function)
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
@@ -128,7 +145,7 @@ class Component(Generic[Result_]):
         raise PipelineError(
             f"component {self.name} has no usable return annotation",
             expected="an Artifact type, a NamedTuple of Artifact types, or None",
-            received="nothing" if result is inspect.Parameter.empty else repr(result),
+            received="nothing" if result is inspect.Parameter.empty else inspect.formatannotation(result),
             at=self.where,
         )
 
@@ -144,9 +161,13 @@ class Component(Generic[Result_]):
 
     def with_(self, *, name: str | None = None, **policy: Any) -> Component[Result_]:
         """Return the component with another node name or policy, for one place in a pipeline."""
-        import dataclasses
-
-        changed = Component(self.function, dataclasses.replace(self.policy, **policy))
+        if name is not None and not _NODE_NAME.fullmatch(name):
+            raise ArgumentError(
+                f"a node of {self.name} cannot be called {name!r}",
+                expected="letters, digits, _ and -, at most 100, with a letter or a digit first",
+                received=f"name={name!r}",
+            )
+        changed = Component(self.function, _policy({**vars(self.policy), **policy}))
         changed.node_name = name or self.node_name
         return changed
 
@@ -161,10 +182,19 @@ class Component(Generic[Result_]):
         graph = building()
         if graph is not None:
             return typing.cast("Result_", graph.add(self, args, kwargs))
-        for parameter in self.parameters.values():
-            if parameter.kind is Kind.INJECTED and parameter.name not in kwargs:
-                kwargs[parameter.name] = INJECTED[parameter.type]()
-        return self.function(*args, **kwargs)
+        injected = {
+            name: kwargs.pop(name) if name in kwargs else INJECTED[parameter.type]()
+            for name, parameter in self.parameters.items()
+            if parameter.kind is Kind.INJECTED
+        }
+        return self.function(**self._signature.bind(*args, **kwargs).arguments, **injected)
+
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        """What a caller passes: the function's signature without the injected parameters."""
+        whole = inspect.signature(self.function)
+        kept = [p for n, p in whole.parameters.items() if self.parameters[n].kind is not Kind.INJECTED]
+        return whole.replace(parameters=kept)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any], at: str) -> dict[str, Any]:
         """Return the call's arguments by name, defaults included, injected ones left out.
@@ -176,18 +206,23 @@ class Component(Generic[Result_]):
         unknown = [name for name in kwargs if name not in callers]
         if unknown:
             raise self._argument_error(unknown[0], callers, at)
-        signature = inspect.signature(self.function)
         try:
-            bound = signature.bind_partial(*args, **kwargs).arguments
+            bound = self._signature.bind_partial(*args, **kwargs).arguments
         except TypeError as error:
-            raise ArgumentError(f"{self.name}: {error}", expected=self._usage(callers), at=at) from error
+            raise ArgumentError(
+                f"{self.name}: {error}",
+                expected=self._usage(callers),
+                received=f"{len(args)} arguments without a name" + "".join(f", {name}=…" for name in kwargs),
+                at=at,
+            ) from error
         missing = [name for name, p in callers.items() if p.required and name not in bound]
         if missing:
             raise ArgumentError(
                 f'{self.name} lacks its argument "{missing[0]}"',
                 expected=self._usage(callers),
-                received=", ".join(bound) or "no argument",
+                received=f"only {', '.join(bound)}" if bound else "no argument",
                 at=at,
+                next=f"pass {missing[0]}=…, {_article(callers[missing[0]].annotation)}",
             )
         return {name: bound.get(name, p.default) for name, p in callers.items()}
 
@@ -206,9 +241,9 @@ class Component(Generic[Result_]):
         return f"{self.name}({', '.join(names)})"
 
     def __reduce__(self) -> Any:
-        # By module and name, so that a component travels to a child process as itself.
+        # By module and name where that is possible: the function's module is then imported, not copied.
         if _importable(self):
-            return (_import_component, (self.__module__, self.__qualname__))
+            return (_import_component, (self.__module__, self.qualified_name, self.policy))
         return (Component, (self.function, self.policy))
 
     def __repr__(self) -> str:
@@ -218,14 +253,16 @@ class Component(Generic[Result_]):
 def _importable(component: Component[Any]) -> bool:
     import sys
 
-    module = sys.modules.get(component.__module__)
-    return module is not None and getattr(module, component.__qualname__, None) is component
+    if component.__module__ == "__main__":  # a notebook or a script: another module in a child process
+        return False
+    found = getattr(sys.modules.get(component.__module__), component.qualified_name, None)
+    return isinstance(found, Component) and found.function is component.function
 
 
-def _import_component(module: str, name: str) -> Any:
+def _import_component(module: str, name: str, policy: Policy) -> Component[Any]:
     import importlib
 
-    return getattr(importlib.import_module(module), name)
+    return Component(getattr(importlib.import_module(module), name).function, policy)
 
 
 def _is_artifact(annotation: Any) -> bool:
@@ -233,10 +270,17 @@ def _is_artifact(annotation: Any) -> bool:
 
 
 def _parameter(component: Component[Any], raw: inspect.Parameter, hints: Mapping[str, Any]) -> Parameter:
-    if raw.kind in (raw.VAR_POSITIONAL, raw.VAR_KEYWORD) or raw.name not in hints:
+    if raw.kind in (raw.VAR_POSITIONAL, raw.VAR_KEYWORD):
         raise PipelineError(
-            f'parameter "{raw.name}" of component {component.name} cannot be wired',
-            expected="a named parameter with a type annotation",
+            f"component {component.name} takes any number of arguments",
+            expected=f"named parameters; several artifacts of one type as {raw.name}: list[…]",
+            received=str(raw),
+            at=component.where,
+        )
+    if raw.name not in hints:
+        raise PipelineError(
+            f'parameter "{raw.name}" of component {component.name} has no type',
+            expected=f"{raw.name}: TYPE; an artifact type makes it an input, any other a setting",
             received=str(raw),
             at=component.where,
         )
@@ -245,6 +289,11 @@ def _parameter(component: Component[Any], raw: inspect.Parameter, hints: Mapping
     required = raw.default is raw.empty and kind is not Kind.INJECTED
     default = None if raw.default is raw.empty else raw.default
     return Parameter(raw.name, kind, annotation, required, default, bare)
+
+
+def _article(annotation: Any) -> str:
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _classify(annotation: Any) -> tuple[Kind, type]:
@@ -296,7 +345,7 @@ def component(function: Callable[..., Any] | None = None, /, **policy: Any) -> A
         PipelineError: The signature cannot be wired (missing annotation, ``*args``).
     """
     if function is None:
-        return functools.partial(_decorate, Policy(**policy))
+        return functools.partial(_decorate, _policy(policy))
     return _decorate(Policy(), function)
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from orchestration.artifacts import Artifact
 from orchestration.attempt import Outcome, try_once
-from orchestration.errors import HeadraceError
+from orchestration.errors import ArtifactTypeError, HeadraceError
 from orchestration.failure import user_failure
 from orchestration.fingerprint import KeyParts, key_of, key_parts
 from orchestration.graph import Graph, Node
 from orchestration.journal import Journal
 from orchestration.node import Call
+from orchestration.parameters import check_value
 from orchestration.progress import Listener
 from orchestration.promises import Item, Value
 from orchestration.records import Attempt, Output, Run, State
@@ -124,7 +125,7 @@ class Coordinator:
             instances = self.instances(node, upstream)
             if node.each is None:
                 return self._run_instance(instances[0])
-            with ThreadPoolExecutor(max(1, len(instances))) as pool:
+            with ThreadPoolExecutor(self.settings.concurrency) as pool:
                 return self._gather(node, list(pool.map(self._run_instance, instances)))
         except Exception as error:  # found while preparing the node: unreadable input, odd value
             return self._failed_before_start(node, error)
@@ -147,8 +148,11 @@ class Coordinator:
         items = node.each.items
         values = self._value(items, upstream) if isinstance(items, Value) else list(items)
         if not isinstance(values, list):
-            raise HeadraceError(
-                f"{items} is not a list", expected="a list", received=repr(values), at=node.at
+            raise ArtifactTypeError(
+                f"for_each runs over {items}, which is not a list",
+                expected="a list",
+                received=f"{type(values).__name__} {values!r}"[:200],
+                at=node.at,
             )
         return [self._instance(node, upstream, f"{node.name}[{i}]", i, v) for i, v in enumerate(values)]
 
@@ -161,14 +165,12 @@ class Coordinator:
                 for output in upstream[edge.node].outputs
                 if output.name == edge.output and (output.item is None or edge.many or output.item == item)
             ]
-        configuration = {
-            key: self._value(given, upstream)
-            if isinstance(given, Value)
-            else value
-            if isinstance(given, Item)
-            else given
-            for key, given in node.configuration.items()
-        }
+        configuration = dict(node.configuration)
+        for key, given in node.configuration.items():
+            if isinstance(given, Value | Item):
+                found = self._value(given, upstream, item) if isinstance(given, Value) else value
+                annotation = node.component.parameters[key].annotation
+                configuration[key] = check_value(found, annotation, f"{node.name}({key}=…)", node.at)
         return Instance(name, node, inputs, configuration, item)
 
     def parts(self, instance: Instance) -> KeyParts:
@@ -176,8 +178,10 @@ class Coordinator:
         digest_file = self.journal.digest_file
         return key_parts(instance.node.component, instance.configuration, instance.inputs, digest_file)
 
-    def _value(self, value: Value, upstream: Upstream) -> Any:
-        return value.read(upstream[value.source.node].artifacts(value.output)[0])
+    def _value(self, value: Value, upstream: Upstream, item: int | None = None) -> Any:
+        source = upstream[value.source.node]
+        found = [o for o in source.outputs if o.name == value.output and o.item in (None, item)]
+        return value.read(found[0].artifact())
 
     def _unmet(self, node: Node, upstream: Upstream) -> str:
         for condition in node.conditions:
@@ -195,21 +199,21 @@ class Coordinator:
             )
             allowed = attempt.state is State.SKIPPED and ordered_only
             if not attempt.state.gave_outputs and not allowed:
-                return self._skip(node, f"needs {name}, which is {attempt.state}")
+                return self._skip(node.name, f"needs {name}, which is {attempt.state}")
         if self.cancelled.is_set():
-            return self._skip(node, "the run was interrupted before it started")
+            return self._skip(node.name, "the run was interrupted before it started")
         try:
             unmet = self._unmet(node, upstream)
         except HeadraceError as error:
             return self._failed_before_start(node, error)
-        return self._skip(node, unmet) if unmet else None
+        return self._skip(node.name, unmet) if unmet else None
 
-    def _skip(self, node: Node, reason: str) -> Attempt:
-        attempt = Attempt(self.run.id, node.name, State.SKIPPED, started=now(), ended=now(), reason=reason)
+    def _skip(self, name: str, reason: str) -> Attempt:
+        attempt = Attempt(self.run.id, name, State.SKIPPED, started=now(), ended=now(), reason=reason)
         return self._finish(attempt, None, remember=False)
 
     def _failed_before_start(self, node: Node, error: Exception) -> Attempt:
-        failure = user_failure(error)
+        failure = user_failure(error, node.at)
         attempt = Attempt(
             self.run.id,
             node.name,
@@ -288,7 +292,7 @@ class Coordinator:
         if reused is not None:
             return reused
         if instance.node.name not in self.selected:
-            return self._skip(instance.node, "not selected, and there is no earlier result to use")
+            return self._skip(instance.name, "not selected, and there is no earlier result to use")
         policy = instance.node.component.policy
         for number in range(policy.retries + 1):
             attempt, retry = self._attempt(instance, key, parts)
@@ -304,7 +308,7 @@ class Coordinator:
         policy = instance.node.component.policy
         with self._slots.claim(policy.gpu) as gpus:
             if self.cancelled.is_set():
-                return self._skip(instance.node, "the run was interrupted before it started"), False
+                return self._skip(instance.name, "the run was interrupted before it started"), False
             attempt = self._begin(instance, key, parts)
             call = self._call(instance, attempt, gpus)
             outcome = try_once(self, instance, attempt, call)

@@ -48,7 +48,7 @@ class Submissions:
     def _run(self, name: str, upstream: Mapping[str, Future[Attempt]], result: Future[Attempt]) -> None:
         try:
             result.set_result(self._work(name, {need: f.result() for need, f in upstream.items()}))
-        except BaseException as error:  # our own defect: it must reach the caller, not vanish in a thread
+        except BaseException as error:  # noqa: BLE001 - our own defect: it must reach the caller, not vanish in a thread
             result.set_exception(error)
 
     def result(self, name: str) -> Attempt:

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, ClassVar
 
 _OWN_PACKAGES = ("orchestration", "components")
@@ -143,7 +144,7 @@ def require(condition: bool, name: str, expected: str, received: object) -> None
 
 def user_line() -> str | None:
     """Return ``file:line  source`` of the innermost frame that is not Headrace's own, if any."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not is_own(frame.f_globals) and not is_library(file):

@@ -24,7 +24,7 @@ from orchestration.external import DigestFile, External
 
 KeyParts = dict[str, dict[str, Any]]
 
-_IMPORT = re.compile(r"^[ \t]*(?:from\s+([.\w]+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+([^\n]+))", re.M)
+_IMPORT = re.compile(r"^[ \t]*(?:from\s+([.\w]+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+([^\n]+))", re.MULTILINE)
 _FOREIGN = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
@@ -127,7 +127,8 @@ def describe(value: Any, name: str = "value") -> Any:
     raise ArgumentError(
         f'"{name}" cannot be part of a cache key',
         expected="numbers, text, lists, dictionaries, dataclasses, module-level functions",
-        received=f"{type(value).__module__}.{type(value).__qualname__} {value!r}"[:200],
+        received=f"a {type(value).__module__}.{type(value).__qualname__}",
+        next="pass what it is made from, and make it inside the component",
     )
 
 
@@ -140,11 +141,11 @@ def importable_name(function: Any, name: str) -> str:
     qualified = getattr(function, "__qualname__", repr(function))
     module = getattr(function, "__module__", None) or "builtins"
     if "<lambda>" in qualified or "<locals>" in qualified:
-        kind = "a lambda" if "<lambda>" in qualified else "a function inside a function"
+        kind = "a lambda" if "<lambda>" in qualified else f"a function inside a function: {function.__name__}"
         raise ArgumentError(
             f'"{name}" must be a function other processes can import',
             expected=f"def {name}(…): at the top level of a module, passed by name",
-            received=f"{kind}: {module}.{qualified}",
+            received=f"{kind}, in {module}",
             next=f"move it to the module's top level and pass {name}={name}",
         )
     return f"{module}:{qualified}"
@@ -182,8 +183,8 @@ def code_closure(function: Callable[..., Any]) -> dict[str, str]:
     if module == "__main__":
         file = str(sys.modules["__main__"].__file__)
         return _closure_from({module: file})
-    file = _module_file(module)
-    return _closure_from({module: file}) if file else {}
+    found = _module_file(module)
+    return _closure_from({module: found}) if found else {}
 
 
 def _closure_from(start: dict[str, str]) -> dict[str, str]:
@@ -192,7 +193,7 @@ def _closure_from(start: dict[str, str]) -> dict[str, str]:
         module, file = waiting.popitem()
         if module in digests:
             continue
-        digest, imported = _source(file, os.stat(file).st_mtime_ns, module)
+        digest, imported = _source(file, Path(file).stat().st_mtime_ns, module)
         digests[module] = digest
         waiting.update({name: found for name in imported if (found := _module_file(name))})
     return dict(sorted(digests.items()))

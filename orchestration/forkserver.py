@@ -46,7 +46,8 @@ class Server:
     def serve(self) -> None:
         """Serve until the control socket closes, then end all children."""
         while True:
-            ready, _, _ = select.select([self.control, self.wakeup], [], [])
+            watched: list[socket.socket | int] = [self.control, self.wakeup]
+            ready, _, _ = select.select(watched, [], [])
             if self.wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wakeup, 4096)
@@ -149,6 +150,7 @@ def _run_node(message: dict[str, Any], events: int) -> None:
 def _die_with_parent() -> None:
     """Ask Linux to end this process when its server ends, however that happens."""
     if sys.platform == "linux":
+        assert _LIBC is not None
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -60,6 +60,14 @@ class Node:
     at: str
 
     @property
+    def imports(self) -> tuple[str, ...]:
+        """What its fork server can import beforehand; nothing where that depends on a run-time value."""
+        plain = {k: v for k, v in self.configuration.items() if not isinstance(v, Value | Item)}
+        if callable(self.component.policy.imports) and len(plain) < len(self.configuration):
+            return ()
+        return self.component.imports(plain)
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Names of the nodes this one waits for, in a stable order, each once."""
         names = [edge.node for edges in self.inputs.values() for edge in edges]
@@ -75,6 +83,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
+        self.open: list[Callable[..., Any]] = []  # pipeline functions being evaluated, the outermost first
         self._conditions: list[Condition] = []
         self._each: Each | None = None
 
@@ -116,6 +125,8 @@ class Graph:
                 at=at,
                 next=f'value({argument.node}, "…") passes one of its facts',
             )
+        if isinstance(argument, Value):
+            self.check_promise(argument, at, each=self._each)
         if isinstance(argument, Value | Item):
             return argument
         return check_value(argument, parameter.annotation, f"{component.name}({parameter.name}=…)", at)
@@ -136,13 +147,7 @@ class Graph:
                 received=f"{type(argument).__name__} {argument!r}"[:200],
                 at=at,
             )
-        if argument.graph is not self:
-            raise PipelineError(
-                f'"{parameter.name}" of {component.name} comes from another pipeline or an earlier run',
-                expected="a result of this pipeline function",
-                received=f"a reference to {argument.node}",
-                at=at,
-            )
+        self._check_own(argument, at)
         output = argument.pick(parameter)
         if output is None:
             raise self._type_error(component, parameter, argument, at)
@@ -160,18 +165,54 @@ class Graph:
     def _type_error(
         self, component: Component[Any], parameter: Parameter, reference: Reference, at: str
     ) -> ArtifactTypeError:
-        kinds = (
-            reference.outputs
-            if reference.output is None
-            else {reference.output: reference.outputs[reference.output]}
+        kinds = reference.outputs if reference.output is None else {
+            reference.output: reference.outputs[reference.output]
+        }
+        fitting = [name for name, kind in kinds.items() if issubclass(kind, parameter.type)]
+        given = ", ".join(
+            kind.__name__ if name == "output" else f"{name}: {kind.__name__}" for name, kind in kinds.items()
         )
-        given = ", ".join(f"{name}: {kind.__name__}" for name, kind in kinds.items()) or "no output"
+        what = "gives several results where" if fitting else "does not give what" if given else "gives nothing where"
         return ArtifactTypeError(
-            f"{reference.node} does not give what {component.name} takes",
+            f"{reference.node} {what} {component.name} takes{'' if given and not fitting else ' one'}",
             expected=f"{parameter.type.__name__} as {component.name}({parameter.name}=…)",
-            received=f"{given}, from {reference.node} at {self.nodes[reference.node].at}",
+            received=f"{given or 'nothing'}, from {reference.node} at {self.nodes[reference.node].at}",
             at=at,
+            next=" or ".join(f"{reference.node}(…).{name}" for name in fitting) or None,
         )
+
+    def check_promise(self, promise: Value, at: str | None = None, *, each: Each | None = None) -> None:
+        """Refuse a value of another pipeline, and one of many where only one can be meant.
+
+        Args:
+            promise: The value.
+            at: The user's line; found from the stack when None.
+            each: The repetition in which the value is used for its own item, if any.
+
+        Raises:
+            PipelineError: It comes from another pipeline.
+            ArtifactTypeError: Its node runs once for each item.
+        """
+        self._check_own(promise.source, at)
+        spread = self.nodes[promise.source.node].each
+        if spread is not None and spread is not each:
+            raise ArtifactTypeError(
+                f"{promise.source.node} runs once for each item: {promise} is many values",
+                expected="the value of a node that runs once",
+                received=f"a node inside for_each, at {self.nodes[promise.source.node].at}",
+                at=at,
+                next="bring them together in a component that takes a list of artifacts",
+            )
+
+    def _check_own(self, reference: Reference, at: str | None) -> None:
+        if reference.graph is not self:
+            raise PipelineError(
+                f"the result of {reference.node} belongs to another pipeline or an earlier evaluation",
+                expected="a result of a component called in this pipeline function",
+                received=f"one that was kept from elsewhere: {reference.node}",
+                at=at,
+                next="call the other pipeline inside this one, and use what it returns",
+            )
 
     def order(self, later: str, earlier: Sequence[str]) -> None:
         """Make a node wait for others whose outputs it does not take."""
@@ -276,7 +317,9 @@ def when(condition: Any) -> Iterator[None]:
             "when() takes a comparison on an upstream value",
             expected='when(value(evaluation, "auc") > 0.8)',
             received=f"{type(condition).__name__} {condition!r}"[:200],
+            next="for equality: value(…).equals(…)" if isinstance(condition, bool) else None,
         )
+    graph.check_promise(condition.value)
     graph._conditions.append(condition)
     try:
         yield
@@ -300,13 +343,20 @@ def for_each(items: Any, body: Callable[[Any], Each_]) -> Each_:
     """
     graph = _open_graph("for_each")
     if graph._each is not None:
-        raise PipelineError("for_each stands inside another for_each", expected="one level")
+        raise PipelineError(
+            "for_each stands inside another for_each",
+            expected="one level",
+            received="a repetition in a repetition",
+            next="one for_each over the list of all combinations",
+        )
     if not isinstance(items, Value | list | tuple):
         raise ArgumentError(
             "for_each() takes a list",
             expected='value(component(…), "names") or a plain list',
             received=f"{type(items).__name__} {items!r}"[:200],
         )
+    if isinstance(items, Value):
+        graph.check_promise(items)
     graph._each = Each(items if isinstance(items, Value) else tuple(items))
     try:
         return body(Item(graph._each))
@@ -315,9 +365,18 @@ def for_each(items: Any, body: Callable[[Any], Each_]) -> Each_:
 
 
 def after(later: Any, *earlier: Any) -> None:
-    """Make a node wait for others although it takes none of their outputs."""
+    """Make a node wait for others although it takes none of their outputs.
+
+    Args:
+        later: The result of the component that waits.
+        *earlier: Results of those it waits for; it also runs if one of them is skipped.
+    """
     graph = _open_graph("after")
     for reference in (later, *earlier):
         if not isinstance(reference, Reference):
-            raise ArgumentError("after() takes results of components", received=repr(reference))
+            raise ArgumentError(
+                "after() takes results of components",
+                expected="after(push_model(…), notify(…))",
+                received=f"{type(reference).__name__} {reference!r}"[:200],
+            )
     graph.order(later.node, [reference.node for reference in earlier])

@@ -30,6 +30,9 @@ from orchestration.records import Attempt, Output, Run, RunState, State
 
 LEASE_SECONDS = 30.0
 
+_UNFINISHED = [str(RunState.FAILED), str(RunState.INTERRUPTED)]
+_GAVE_OUTPUTS = [str(state) for state in State if state.gave_outputs]
+
 
 class Journal:
     """One journal, in SQLite (WAL) or PostgreSQL. Safe to share between threads and processes.
@@ -106,7 +109,7 @@ class Journal:
         with self._transaction() as connection:
             changed = connection.execute(
                 runs.update()
-                .where(runs.c.id == run_id, runs.c.state.in_([RunState.FAILED, RunState.INTERRUPTED]))
+                .where(runs.c.id == run_id, runs.c.state.in_(_UNFINISHED))
                 .values(state=RunState.RUNNING, ended=None, **_lease(owner))
             ).rowcount
             if not changed:
@@ -191,7 +194,7 @@ class Journal:
             row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).first()
         if row is None:
             raise RunStateError(f"there is no run {run_id}", at="", next="headrace runs")
-        return Run.restored(row._mapping)
+        return Run.restored(dict(row._mapping))
 
     def runs(
         self, *, pipeline: str | None = None, states: Iterable[RunState] = (), limit: int = 50
@@ -201,9 +204,9 @@ class Journal:
         if pipeline:
             query = query.where(runs.c.pipeline == pipeline)
         if states:
-            query = query.where(runs.c.state.in_(list(states)))
+            query = query.where(runs.c.state.in_([str(state) for state in states]))
         with self._transaction() as connection:
-            return [Run.restored(row._mapping) for row in connection.execute(query)]
+            return [Run.restored(dict(row._mapping)) for row in connection.execute(query)]
 
     # Attempts and the cache
 
@@ -244,7 +247,7 @@ class Journal:
             .order_by(attempts.c.started, attempts.c.node, attempts.c.number)
         )
         with self._transaction() as connection:
-            return [Attempt.restored(row._mapping) for row in connection.execute(query)]
+            return [Attempt.restored(dict(row._mapping)) for row in connection.execute(query)]
 
     def cached(self, key: str) -> list[Output] | None:
         """Return the outputs of the newest success with this key, if any."""
@@ -259,11 +262,11 @@ class Journal:
             attempts.c.run == run_id,
             attempts.c.node == node,
             attempts.c.key == key,
-            attempts.c.state.in_([State.SUCCEEDED, State.CACHED]),
+            attempts.c.state.in_(_GAVE_OUTPUTS),
         )
         with self._transaction() as connection:
             found = connection.execute(query).first()
-        return None if found is None else Attempt.restored(found._mapping)
+        return None if found is None else Attempt.restored(dict(found._mapping))
 
     def forget(self, key: str) -> None:
         """Drop a cache entry whose artifacts are damaged or gone."""
@@ -276,13 +279,13 @@ class Journal:
             sa.select(attempts)
             .join(runs, runs.c.id == attempts.c.run)
             .where(runs.c.pipeline == pipeline, attempts.c.node == node, attempts.c.run != other_than)
-            .where(attempts.c.state.in_([State.SUCCEEDED, State.CACHED]), attempts.c.ended <= before)
+            .where(attempts.c.state.in_(_GAVE_OUTPUTS), attempts.c.ended <= before)
             .order_by(attempts.c.ended.desc())
             .limit(1)
         )
         with self._transaction() as connection:
             row = connection.execute(query).first()
-        return None if row is None else Attempt.restored(row._mapping)
+        return None if row is None else Attempt.restored(dict(row._mapping))
 
     # Metrics, on the way to MLflow while a node runs
 
@@ -412,7 +415,7 @@ def _is_dead(row: Any) -> bool:
         return True
     if row.host != socket.gethostname() or not Path("/proc/self/stat").exists():
         return False
-    return process_identity(int(row.process.partition(":")[0])) != row.process
+    return process_identity(int(row.process.partition(":")[0])) != str(row.process)
 
 
 def _interrupted_event(row: Any, now: float) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def execute(call: Call, emit: Emit) -> None:
         shutil.rmtree(call.scratch, ignore_errors=True)
     except SkipNode as decision:
         emit({"kind": "skip", "reason": str(decision)})
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         emit({"kind": "error", **vars(user_failure(error, call.at))})
     finally:
         shutil.rmtree(call.staging, ignore_errors=True)
@@ -111,7 +111,7 @@ def main(payload: str, events: int) -> None:
         import pickle
 
         call: Call = pickle.loads(Path(payload).read_bytes())
-    except Exception as error:  # the user's modules are imported here and may raise anything
+    except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything
         emit({"kind": "error", **vars(user_failure(error)), "retry": False})
         return
     os.environ.update({**call.settings.to_env(), **call.variables})

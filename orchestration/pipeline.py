@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import importlib.util
@@ -17,7 +18,7 @@ from orchestration.errors import (
     HeadraceError,
     MissingExtraError,
     PipelineError,
-    place,
+    definition,
 )
 from orchestration.fingerprint import describe
 from orchestration.graph import Graph, Node, building
@@ -37,7 +38,6 @@ class Pipeline:
         self.name: str = function.__name__
         self.schedule = schedule
         self.timezone = timezone
-        self._open = False
 
     @property
     def description(self) -> str:
@@ -69,33 +69,44 @@ class Pipeline:
             PipelineError: The graph is wrong; names the user's line.
         """
         graph = Graph()
-        with graph.collecting():
-            self(**parameters)
+        try:
+            with graph.collecting():
+                self(**parameters)
+        except HeadraceError:
+            raise
+        except Exception as error:  # whatever the user's own lines raise
+            raise _own_error(error, f"while describing pipeline {self.name}") from error
         if not graph.nodes:
             raise PipelineError(
                 f"pipeline {self.name} has no node",
                 expected="at least one component call",
                 received="a function that calls none",
-                at=place(str(self.file), self.function.__code__.co_firstlineno),
+                at=definition(self.function),
             )
         for node in graph.sorted():
             _check(node)
         return graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if building() is None:
+        graph = building()
+        if graph is None:
             raise PipelineError(
                 f"pipeline {self.name} is called like a plain function",
                 expected=f"{self.name}.run(…)",
                 received=f"{self.name}(…)",
             )
-        if self._open:
-            raise CycleError(f"pipeline {self.name} includes itself", received=f"{self.name} -> {self.name}")
-        self._open = True
+        if self.function in graph.open:
+            names = [function.__name__ for function in graph.open]
+            raise CycleError(
+                f"pipeline {self.name} includes itself",
+                expected="a pipeline whose description ends",
+                received=" -> ".join([*names[graph.open.index(self.function) :], self.name]),
+            )
+        graph.open.append(self.function)
         try:
             return self.function(*args, **kwargs)
         finally:
-            self._open = False
+            graph.open.pop()
 
     def run(
         self,
@@ -143,10 +154,10 @@ class Pipeline:
 def _check(node: Node) -> None:
     """Find now what would otherwise fail in the middle of a run."""
     try:
-        plain = {k: v for k, v in node.configuration.items() if not isinstance(v, Value | Item)}
-        for name, value in plain.items():
-            describe(value, name)
-        imports = node.component.imports(plain)
+        for name, value in node.configuration.items():
+            if not isinstance(value, Value | Item):
+                describe(value, name)
+        imports = node.imports
     except HeadraceError as error:
         error.at = node.at
         raise
@@ -158,8 +169,19 @@ def _check(node: Node) -> None:
                 expected=f"an environment with {module}",
                 received=f"Python at {sys.prefix} without it",
                 at=node.at,
-                next=f"pip install 'headrace[{module}]'",
+                next=f"pip install {_requirement(module)}",
             )
+
+
+def _requirement(module: str) -> str:
+    """Return what to install for a module: our extra where there is one of its name."""
+    from importlib import metadata
+
+    try:
+        extras = metadata.metadata("headrace").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        extras = []
+    return f"'headrace[{module}]'" if module in extras else module.replace("_", "-")
 
 
 @overload
@@ -193,20 +215,38 @@ def pipeline(
 def _decorate(function: Callable[..., Any], *, schedule: str | None, timezone: str) -> Pipeline:
     import zoneinfo
 
-    code = function.__code__
-    for parameter in inspect.signature(function).parameters.values():
+    own = inspect.signature(Pipeline.run).parameters.values()
+    reserved = [parameter.name for parameter in own if parameter.kind is parameter.KEYWORD_ONLY]
+    for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise PipelineError(
-                f"pipeline {function.__name__} takes {parameter}",
-                expected="named parameters with types",
-                at=place(code.co_filename, code.co_firstlineno),
+                f"pipeline {function.__name__} takes any number of parameters",
+                expected="named parameters with types: they are the run's, on the command line too",
+                received=str(parameter),
+                at=definition(function),
+            )
+        if name in reserved:
+            raise PipelineError(
+                f'"{name}" cannot be a parameter of pipeline {function.__name__}',
+                expected=f"another name; run() itself takes {', '.join(reserved)}",
+                received=str(parameter),
+                at=definition(function),
             )
     if timezone != "UTC" and timezone not in zoneinfo.available_timezones():
+        close = difflib.get_close_matches(timezone, zoneinfo.available_timezones(), n=1)
         raise PipelineError(
-            f'pipeline {function.__name__}: "{timezone}" is no time zone',
+            f'"{timezone}" is no time zone',
             expected='an IANA name such as "America/Chicago"',
-            received=timezone,
-            at=place(code.co_filename, code.co_firstlineno),
+            received=f"timezone={timezone!r} of pipeline {function.__name__}",
+            at=definition(function),
+            next=f'did you mean "{close[0]}"?' if close else None,
+        )
+    if schedule is not None and len(schedule.split()) != 5:
+        raise PipelineError(
+            f'"{schedule}" is no schedule',
+            expected='five fields, minute hour day month weekday, such as "0 3 * * *"',
+            received=f"schedule={schedule!r} of pipeline {function.__name__}",
+            at=definition(function),
         )
     return Pipeline(function, schedule=schedule, timezone=timezone)
 
@@ -241,8 +281,9 @@ def load_pipeline(where: str, project: Path) -> Pipeline:
         return found[name]
     if len(found) == 1 and not name:
         return next(iter(found.values()))
+    how_many = f"{len(found)} pipelines, and none is named" if found else "no pipeline"
     raise PipelineError(
-        f"{path} holds no pipeline {name}" if name else f"{path} holds {len(found) or 'no'} pipelines",
+        f'{path} holds no pipeline "{name}"' if name else f"{path} holds {how_many}",
         expected=" or ".join(f"{path}:{each}" for each in found) or "a function marked with @pipeline",
         received=where,
         at="",
@@ -272,12 +313,7 @@ def import_file(path: Path, project: Path) -> Any:
     except HeadraceError:
         raise
     except Exception as error:  # whatever a user's module raises while it is imported
-        from orchestration.failure import user_failure
-
-        failure = user_failure(error)
-        raise PipelineError(
-            failure.headline, at=failure.at, received=f"while importing {path.name}"
-        ) from error
+        raise _own_error(error, f"while importing {path.name}") from error
     if Path(str(module.__file__)).resolve() != path.resolve():
         raise PipelineError(
             f"{path.name} is hidden by another module called {module.__name__}",
@@ -287,6 +323,14 @@ def import_file(path: Path, project: Path) -> Any:
             next=f"rename {path.name}, or the folder it lies in",
         )
     return module
+
+
+def _own_error(error: Exception, when: str) -> PipelineError:
+    """Return an error of the user's own lines as one of the pipeline: their exception comes first."""
+    from orchestration.failure import user_failure
+
+    failure = user_failure(error)
+    return PipelineError(failure.headline, received=when, at=failure.at)
 
 
 def discover(project: Path) -> Iterator[Pipeline]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,19 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+class NoOutputError(PipelineError, AttributeError):
+    """A component has no output of this name."""
+
+    def __init__(self, reference: Reference, name: str) -> None:
+        close = difflib.get_close_matches(name, reference.outputs, n=1)
+        super().__init__(
+            f'{reference.node} has no output "{name}"',
+            expected=" or ".join(f"{reference.node}(…).{output}" for output in reference.outputs),
+            received=f"{reference.node}(…).{name}",
+            next=f"did you mean .{close[0]}?" if close else None,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """What a component call returns inside a pipeline: the promise of an output.
@@ -39,17 +53,15 @@ class Reference:
     def __getattr__(self, name: str) -> Reference:
         if not name.startswith("_") and self.output is None and name in self.outputs:
             return Reference(self.node, self.outputs, name, self.graph)
-        raise AttributeError(
-            f"{self.node} has no output {name!r}; its outputs are: {', '.join(self.outputs) or 'none'}"
-        )
+        raise NoOutputError(self, name)
 
     def __iter__(self) -> Iterator[Reference]:
         if len(self.outputs) < 2:
-            raise _decision_error(self, "iterated over", "for_each(value(…), …)")
+            raise _decision_error(f"the result of {self.node}", "iterated over", f"for_each(value({self.node}, …), …)")
         return iter([getattr(self, name) for name in self.outputs])
 
     def __bool__(self) -> bool:
-        raise _decision_error(self, "tested", "with when(value(…) > …):")
+        raise _decision_error(f"the result of {self.node}", "tested", f"with when(value({self.node}, …) > …):")
 
     def pick(self, parameter: Parameter) -> str | None:
         """Return the name of the only output that fits a parameter, or None."""
@@ -60,11 +72,12 @@ class Reference:
         return fits[0] if len(fits) == 1 else None
 
 
-def _decision_error(reference: Reference, what: str, remedy: str) -> PipelineError:
+def _decision_error(what: str, how: str, remedy: str) -> PipelineError:
     return PipelineError(
-        f"the result of {reference.node} is {what} while the pipeline is being described",
-        expected=f"a decision on data when the pipeline runs: {remedy}",
-        received="a reference to a result that does not exist yet",
+        f"{what} is {how} while the pipeline is only being described",
+        expected="a decision that is taken when the pipeline runs",
+        received="Python's own if, for or bool() on what does not exist yet",
+        next=remedy,
     )
 
 
@@ -93,10 +106,12 @@ class Value:
         return Condition(self, "==", other)
 
     def __bool__(self) -> bool:
-        raise _decision_error(self.source, "tested", "with when(value(…)):")
+        raise _decision_error(f"the value {self}", "tested", f'with when(value({self.source.node}, "{self.name}")):')
 
     def __iter__(self) -> Iterator[Any]:
-        raise _decision_error(self.source, "iterated over", "for_each(value(…), …)")
+        raise _decision_error(
+            f"the value {self}", "iterated over", f'for_each(value({self.source.node}, "{self.name}"), …)'
+        )
 
     def read(self, artifact: Artifact) -> Any:
         """Return the value.
@@ -135,7 +150,10 @@ class Condition:
         return f"{self.value} {self.comparison} {self.other!r}"
 
     def __bool__(self) -> bool:
-        raise _decision_error(self.value.source, "tested", "with when(value(…) > …):")
+        raise _decision_error(
+            f"the comparison {self}", "tested",
+            f'with when(value({self.value.source.node}, "{self.value.name}") {self.comparison} {self.other!r}):',
+        )
 
 
 @dataclass(frozen=True, eq=False)

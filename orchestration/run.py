@@ -306,9 +306,8 @@ def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]
         )
         stack.callback(workers.close)
         for node in remaining:
-            plain = {k: v for k, v in node.configuration.items() if not _is_promise(v)}
             if node.name in coordinator.selected:
-                workers.prepare(node.component.imports(plain))
+                workers.prepare(node.imports)
 
     def work(name: str, upstream: Any) -> Attempt:
         return known[name] if name in known else coordinator.work(name, upstream)
@@ -316,12 +315,6 @@ def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]
     from orchestration.dag import run_dag
 
     return run_dag(coordinator.graph.sorted(), work)
-
-
-def _is_promise(value: object) -> bool:
-    from orchestration.promises import Item, Value
-
-    return isinstance(value, Value | Item)
 
 
 def _resolve(coordinator: Coordinator) -> dict[str, Attempt]:
@@ -369,6 +362,9 @@ def _state_of(attempts: dict[str, Attempt], coordinator: Coordinator) -> RunStat
 def _feeder(journal: Journal, settings: Settings) -> OutboxFeeder | None:
     if settings.tracking == "off":
         return None
+    # MLflow needs it too, and imports it in another thread while the journal is in use here.
+    import sqlalchemy.orm  # noqa: F401
+
     from orchestration.tracking import MlflowTracking, OutboxFeeder
 
     feeder = OutboxFeeder(journal, lambda: MlflowTracking(settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -102,7 +101,7 @@ def _move(folder: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(3):
         try:
-            os.rename(folder, target)
+            folder.rename(target)
             return
         except OSError:
             if not target.exists():
@@ -112,7 +111,7 @@ def _move(folder: Path, target: Path) -> None:
             return
         aside = target.parent.parent / DAMAGED / f"{target.name}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(exist_ok=True)
-        os.rename(target, aside)
+        target.rename(aside)
     raise ArtifactError(f"{target} cannot be replaced", expected="a folder that can be renamed", at="")
 
 

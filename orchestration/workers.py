@@ -177,10 +177,7 @@ class Workers:
     def _grow(self, imports: tuple[str, ...]) -> ForkServer:
         if imports in self._servers:
             return self._servers[imports]
-        if not imports:
-            server = self._root()
-        else:
-            server = self._grow(imports[:-1]).branch(imports[-1:])
+        server = self._grow(imports[:-1]).branch(imports[-1:]) if imports else self._root()
         self._servers[imports] = server
         return server
 

@@ -75,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2 if error.exit_code == 1 else error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # the reader, as `head` does, has seen enough
+        sys.stdout = None
+        sys.exit(0)
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):
             sys.exit(2)  # it has said what is wrong

@@ -73,9 +73,11 @@ class Lines(Listener):
         self.lock = threading.Lock()
 
     def started(self, run: Run, nodes: list[str]) -> None:
+        """Print the run's name."""
         print(f"{run.id}  {len(nodes)} nodes", flush=True)
 
     def node(self, name: str, state: State, reason: str) -> None:
+        """Print the change."""
         with self.lock:
             row = self.rows.setdefault(name, Row())
             row.change(state, reason)
@@ -84,15 +86,18 @@ class Lines(Listener):
             print(line.rstrip()[:200], flush=True)
 
     def progress(self, node: str, done: int, total: int | None, unit: str) -> None:
+        """Keep how far the node is, for its next line."""
         with self.lock:
             row = self.rows.setdefault(node, Row())
             row.done, row.total, row.unit = done, total, unit
 
     def metric(self, node: str, name: str, value: float, step: int) -> None:
+        """Keep the value, for the node's next line."""
         with self.lock:
             self.rows.setdefault(node, Row()).metrics[name] = value
 
     def note(self, text: str) -> None:
+        """Print the note."""
         print(f"  note: {text}", flush=True)
 
 
@@ -100,15 +105,18 @@ class LiveTable(Lines):
     """A table that is redrawn while the run goes on."""
 
     def started(self, run: Run, nodes: list[str]) -> None:
+        """Show all nodes as pending."""
         with self.lock:
             self.title = run.id
             self.rows = {name: Row() for name in nodes}
 
     def node(self, name: str, state: State, reason: str) -> None:
+        """Show the change at the next redrawing."""
         with self.lock:
             self.rows.setdefault(name, Row()).change(state, reason)
 
     def note(self, text: str) -> None:
+        """Show the note below the table; the last three stay."""
         with self.lock:
             self.notes = [*getattr(self, "notes", []), text][-3:]
 

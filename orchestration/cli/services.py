@@ -6,10 +6,14 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestration.errors import PipelineError
 from orchestration.pipeline import discover
 from orchestration.settings import load, project_root
+
+if TYPE_CHECKING:
+    from orchestration.schedule import ScheduledPipeline
 
 
 def ui(*, profile: str | None = None, host: str = "127.0.0.1", port: int = 5000) -> int:
@@ -72,10 +76,10 @@ def schedule(*names: str, profile: str | None = None, dry_run: bool = False) -> 
     return 0
 
 
-def _start(entry: object, due: datetime, profile: str | None) -> None:
+def _start(entry: ScheduledPipeline, due: datetime, profile: str | None) -> None:
     """Run a pipeline as ``headrace run`` does, in a process of its own, and wait for it."""
     file, name = entry.file, entry.name
-    command = [sys.executable, "-m", "orchestration.cli", "run", f"{file}:{name}"]
+    command = [sys.executable, "-m", "orchestration.cli", "run", f"{entry.file}:{entry.name}"]
     command += ["--scheduled-for", due.isoformat()]
     if profile:
         command += ["--profile", profile]

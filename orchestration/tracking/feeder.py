@@ -1,7 +1,7 @@
 """From the journal's outbox to the tracking server: in order, in the background, until it has arrived.
 
 The outbox is at-least-once: an event may be handed over again after a lost response or a killed
-process, so whatever consumes it must be idempotent (:class:`~orchestration.mlflow_tracking.MlflowTracking` is).
+process, so whatever consumes it must be idempotent.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from orchestration.mlflow_tracking import MlflowTracking
-from orchestration.mlflow_values import Rejected
 from orchestration.secrets import redact
-
-__all__ = ["MlflowTracking", "Outbox", "OutboxFeeder", "Rejected", "Tracking", "coalesce"]
+from orchestration.tracking.values import RefusedError
 
 Event = dict[str, Any]
 
@@ -48,7 +45,7 @@ class Tracking(Protocol):
         """Take an event in; again and again with the same effect.
 
         Raises:
-            Rejected: The event can never be taken in.
+            RefusedError: The event can never be taken in.
             Exception: It may work later.
         """
         ...
@@ -191,7 +188,7 @@ class OutboxFeeder:
                     return False
                 try:
                     tracking.deliver(event)
-                except Rejected as error:
+                except RefusedError as error:
                     self.rejected.append(redact(f"{event.get('kind')} of {event.get('run_id')}: {error}"))
                 arrived += ids
         finally:

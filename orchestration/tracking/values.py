@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-
-Item = TypeVar("Item")
+from collections.abc import Mapping
+from typing import Any
 
 PARAMETERS_PER_CALL = 100
 TAGS_PER_CALL = 100
@@ -18,8 +16,8 @@ TAG_LENGTH = 8_000
 NAME_LENGTH = 250
 DATASET_NAME_LENGTH = 500
 DATASET_DIGEST_LENGTH = 36
-DATASET_SCHEMA_LENGTH = 1_000_000
-DATASET_SOURCE_LENGTH = 65_000
+DATASET_PROFILE_LENGTH = 1_000_000
+EXPERIMENT_NAME_LENGTH = 500
 INPUT_TAG_LENGTH = 500
 
 STATUS = {
@@ -36,7 +34,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w\-. :/]", re.ASCII)
 _NOT_IN_MODEL_NAMES = re.compile(r"[/:.%\"']")
 
 
-class Rejected(Exception):
+class RefusedError(Exception):
     """An event that can never be delivered: MLflow refuses what it says."""
 
 
@@ -85,9 +83,3 @@ def tags(values: Mapping[str, Any]) -> dict[str, str]:
         for name, value in values.items()
         if value is not None
     }
-
-
-def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Yield ``items`` in pieces of at most ``size``."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.artifacts import MANIFEST, location
-from orchestration.mlflow_values import model_name, parameters, tags
+from orchestration.tracking.values import model_name, parameters, tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
