@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -139,7 +140,7 @@ def _arrange(rows: list[list[_Place]], routes: list[list[_Place]]) -> None:
     above: dict[int, list[_Place]] = {}
     below: dict[int, list[_Place]] = {}
     for route in routes:
-        for upper, lower in zip(route, route[1:], strict=False):
+        for upper, lower in itertools.pairwise(route):
             above.setdefault(id(lower), []).append(upper)
             below.setdefault(id(upper), []).append(lower)
     for row in rows:
@@ -148,7 +149,7 @@ def _arrange(rows: list[list[_Place]], routes: list[list[_Place]]) -> None:
         near, order = (above, rows) if sweep % 2 == 0 else (below, rows[::-1])
         for row in order:
             wanted = {id(place): _middle(near.get(id(place), []), place) for place in row}
-            row.sort(key=lambda place: wanted[id(place)] + place.width / 2)  # noqa: B023 - used at once
+            row.sort(key=lambda place: wanted[id(place)] + place.width / 2)
             _spread(row, [wanted[id(place)] for place in row])
     left = min((place.x for row in rows for place in row), default=0.0)
     for row in rows:

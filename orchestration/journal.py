@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import socket
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestration.errors import ConfigurationError, RunStateError
 from orchestration.journal_tables import (
@@ -29,9 +28,16 @@ from orchestration.journal_tables import (
 from orchestration.records import Attempt, Output, Run, RunState, State
 
 LEASE_SECONDS = 30.0
+SETTLED_SECONDS = 2.0
+
+_SCHEMA_LOCK = 0x6865616472616365  # any number of our own
 
 _UNFINISHED = [str(RunState.FAILED), str(RunState.INTERRUPTED)]
 _GAVE_OUTPUTS = [str(state) for state in State if state.gave_outputs]
+
+
+class RunExistsError(RunStateError):
+    """The identifier of a new run is taken."""
 
 
 class Journal:
@@ -55,6 +61,8 @@ class Journal:
         try:
             engine = _engine(url)
             with engine.begin() as connection:
+                if engine.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
                 fresh = not sa.inspect(connection).has_table(meta.name)
                 if fresh:
                     metadata.create_all(connection)
@@ -90,12 +98,19 @@ class Journal:
     # Runs and their leases
 
     def start_run(self, run: Run, event: Mapping[str, Any]) -> str:
-        """Record a new run, held by the caller, and return the lease's owner token."""
+        """Record a new run, held by the caller, and return the lease's owner token.
+
+        Raises:
+            RunExistsError: The identifier is taken.
+        """
         owner = uuid.uuid4().hex
         values = {**run.stored(), **_lease(owner)}
-        with self._transaction() as connection:
-            connection.execute(runs.insert().values(values))
-            _post(connection, run.id, [event])
+        try:
+            with self._transaction() as connection:
+                connection.execute(runs.insert().values(values))
+                _post(connection, run.id, [event])
+        except sa.exc.IntegrityError as error:
+            raise RunExistsError(f"there is a run {run.id} already", at="") from error
         return owner
 
     def take_over(self, run_id: str, event: Mapping[str, Any]) -> str:
@@ -112,9 +127,10 @@ class Journal:
                 .where(runs.c.id == run_id, runs.c.state.in_(_UNFINISHED))
                 .values(state=RunState.RUNNING, ended=None, **_lease(owner))
             ).rowcount
-            if not changed:
-                raise _not_resumable(self.run(run_id))
-            _post(connection, run_id, [event])
+            if changed:
+                _post(connection, run_id, [event])
+        if not changed:
+            raise _not_resumable(self.run(run_id))
         return owner
 
     def heartbeat(self, run_id: str, owner: str) -> bool:
@@ -139,6 +155,13 @@ class Journal:
             )
             _post(connection, run_id, [event])
 
+    def give_up(self, run_id: str, owner: str) -> None:
+        """Let go of a run that could not be carried to an end; it becomes INTERRUPTED."""
+        with self._transaction() as connection:
+            held = sa.and_(runs.c.id == run_id, runs.c.owner == owner)
+            connection.execute(runs.update().where(held).values(lease_until=None))
+        self.mark_interrupted()
+
     def mark_interrupted(self) -> list[str]:
         """Mark runs whose coordinator died INTERRUPTED, and return their ids.
 
@@ -146,9 +169,9 @@ class Journal:
         """
         with self._transaction() as connection:
             going = connection.execute(
-                sa.select(runs.c.id, runs.c.lease_until, runs.c.host, runs.c.process).where(
-                    runs.c.state == RunState.RUNNING
-                )
+                sa.select(runs.c.id, runs.c.lease_until, runs.c.host, runs.c.process)
+                .where(runs.c.state == RunState.RUNNING)
+                .with_for_update()  # of two who look at the same time, one marks and tells
             ).all()
             dead = [row.id for row in going if _is_dead(row)]
             if not dead:
@@ -318,18 +341,17 @@ class Journal:
 
         state = path.stat()
         modified = getattr(state, "st_mtime_ns", 0)
-        known = sa.select(files.c.digest).where(
-            files.c.path == str(path.absolute()), files.c.size == state.st_size, files.c.modified == modified
-        )
+        row = {"path": str(path.absolute()), "size": state.st_size, "modified": modified}
+        known = sa.select(files.c.digest).filter_by(**row)
         with self._transaction() as connection:
             found = connection.execute(known).scalar_one_or_none()
-        if found and modified and time.time_ns() - modified > 2_000_000_000:
+        if found:
             return str(found)
         digest = sha256(path)
-        row = {"path": str(path.absolute()), "size": state.st_size, "modified": modified, "digest": digest}
-        with self._transaction() as connection:
-            connection.execute(files.delete().where(files.c.path == row["path"]))
-            connection.execute(files.insert().values(row))
+        # A file that was only just written may change again without a new time: not remembered.
+        if modified and time.time_ns() - modified > SETTLED_SECONDS * 1e9:
+            with self._transaction() as connection:
+                _upsert(connection, files, {**row, "digest": digest})
         return digest
 
     def _hold(self, connection: sa.Connection, run_id: str, owner: str) -> None:
@@ -349,7 +371,7 @@ def _engine(url: str) -> sa.Engine:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(parsed, json_serializer=functools.partial(json.dumps, allow_nan=True))
+    engine = sa.create_engine(parsed)
     if parsed.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
@@ -358,7 +380,7 @@ def _engine(url: str) -> sa.Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=60000"):
+    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -380,16 +402,23 @@ def _next_number(connection: sa.Connection, attempt: Attempt) -> int:
 
 
 def _remember(connection: sa.Connection, attempt: Attempt) -> None:
-    connection.execute(cache.delete().where(cache.c.key == attempt.key))
-    connection.execute(
-        cache.insert().values(
-            key=attempt.key,
-            run=attempt.run,
-            node=attempt.node,
-            outputs=attempt.stored()["outputs"],
-            created=time.time(),
-        )
-    )
+    entry = {
+        "key": attempt.key,
+        "run": attempt.run,
+        "node": attempt.node,
+        "outputs": attempt.stored()["outputs"],
+        "created": time.time(),
+    }
+    _upsert(connection, cache, entry)
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or overwrite the one with its key: safe while others do the same."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**row)
+    key = [column.name for column in table.primary_key]
+    changes = {name: value for name, value in row.items() if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changes))
 
 
 def _lease(owner: str) -> dict[str, Any]:

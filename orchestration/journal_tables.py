@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import sqlalchemy as sa
 
 SCHEMA_VERSION = 1
 
 metadata = sa.MetaData()
-_JSON = sa.JSON(none_as_null=True)
+
+
+class Json(sa.TypeDecorator[Any]):
+    """JSON in a text column. PostgreSQL's own type refuses NaN, and a diverging loss is just that."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """Return the text of a value; pure ASCII, so that any character survives."""
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        """Return the value of a text."""
+        return None if value is None else json.loads(value)
+
+
+class Told(sa.TypeDecorator[str]):
+    """Text of the user's programs; what no database can keep is shown as an escape."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Return the text without zero bytes and lone surrogates."""
+        if value is None:
+            return None
+        return value.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 meta = sa.Table("headrace", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
 runs = sa.Table(
@@ -18,9 +49,9 @@ runs = sa.Table(
     sa.Column("file", sa.Text, nullable=False),
     sa.Column("project", sa.Text, nullable=False),
     sa.Column("profile", sa.String(100), nullable=False),
-    sa.Column("parameters", _JSON, nullable=False),
-    sa.Column("options", _JSON, nullable=False),
-    sa.Column("graph", _JSON, nullable=False),
+    sa.Column("parameters", Json, nullable=False),
+    sa.Column("options", Json, nullable=False),
+    sa.Column("graph", Json, nullable=False),
     sa.Column("state", sa.String(20), nullable=False, index=True),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("started", sa.Float, nullable=False),
@@ -38,17 +69,17 @@ attempts = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("key", sa.String(64)),
-    sa.Column("key_parts", _JSON),
+    sa.Column("key_parts", Json),
     sa.Column("started", sa.Float),
     sa.Column("ended", sa.Float),
     sa.Column("cpu_seconds", sa.Float),
     sa.Column("peak_mb", sa.Float),
-    sa.Column("reason", sa.Text),
-    sa.Column("error", sa.Text),
-    sa.Column("traceback", sa.Text),
+    sa.Column("reason", Told),
+    sa.Column("error", Told),
+    sa.Column("traceback", Told),
     sa.Column("folder", sa.Text),
-    sa.Column("metrics", _JSON),
-    sa.Column("outputs", _JSON),
+    sa.Column("metrics", Json),
+    sa.Column("outputs", Json),
     sa.Index("attempts_key", "key"),
 )
 cache = sa.Table(
@@ -57,7 +88,7 @@ cache = sa.Table(
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("run", sa.String(120), nullable=False),
     sa.Column("node", sa.String(250), nullable=False),
-    sa.Column("outputs", _JSON, nullable=False),
+    sa.Column("outputs", Json, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
 )
 files = sa.Table(
@@ -73,6 +104,6 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("run", sa.String(120), nullable=False),
-    sa.Column("event", _JSON, nullable=False),
+    sa.Column("event", Json, nullable=False),
     sa.Column("delivered", sa.Float, index=True),
 )

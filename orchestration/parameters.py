@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from orchestration.errors import ArgumentError
 from orchestration.external import External
+from orchestration.fingerprint import describe
 
 
 def check_value(value: Any, annotation: Any, name: str, at: str | None = None, *, text: bool = False) -> Any:
@@ -35,7 +38,7 @@ def check_value(value: Any, annotation: Any, name: str, at: str | None = None, *
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"{name} has the wrong type",
-            expected=_shown(annotation),
+            expected=_shown(annotation) + (", as JSON" if text and _has_structure(annotation) else ""),
             received=f"{type(value).__name__} {value!r}"[:200],
             at=at,
         ) from error
@@ -52,9 +55,35 @@ def _convert(value: Any, annotation: Any, text: bool) -> Any:
         raise TypeError("not callable")
     if any(isinstance(kind, type) and not _is_plain(kind) and isinstance(value, kind) for kind in kinds):
         return value
-    if text and isinstance(value, str) and any(_is_structure(kind) for kind in kinds):
+    if text and isinstance(value, str) and _has_structure(annotation):
         value = msgspec.json.decode(value)
-    return msgspec.convert(value, annotation, strict=not text)
+    return msgspec.convert(value, annotation, strict=not text, dec_hook=_decode)
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if issubclass(kind, PurePath) and isinstance(value, str):
+        return kind(value)
+    raise TypeError(f"not a {kind.__name__}")
+
+
+def stored(value: Any, name: str) -> Any:
+    """Return a run parameter as JSON, from which ``bind_parameters`` makes it again when a run is resumed.
+
+    Raises:
+        ArgumentError: The value cannot be written down.
+    """
+    import msgspec
+
+    try:
+        return msgspec.to_builtins(value, enc_hook=_encode)
+    except TypeError:  # a function, for one: good for the record, but not for a resume
+        return describe(value, name)
+
+
+def _encode(value: Any) -> str:
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"not JSON: {value!r}")
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -73,8 +102,12 @@ def _is_plain(kind: type) -> bool:
     return kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, type(None))
 
 
+def _has_structure(annotation: Any) -> bool:
+    return any(_is_structure(kind) for kind in _alternatives(annotation))
+
+
 def _is_structure(kind: Any) -> bool:
-    return (typing.get_origin(kind) or kind) in (list, dict, tuple, set)
+    return (typing.get_origin(kind) or kind) in (list, dict, tuple, set) or dataclasses.is_dataclass(kind)
 
 
 def _shown(annotation: Any) -> str:

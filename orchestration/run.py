@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from orchestration.coordinator import Coordinator
 from orchestration.errors import HeadraceError, PipelineError, RunStateError
 from orchestration.graph import Graph
-from orchestration.journal import LEASE_SECONDS, Journal
+from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
+from orchestration.parameters import stored
 from orchestration.pipeline import Pipeline, load_pipeline
 from orchestration.progress import Listener
 from orchestration.records import Attempt, Run, RunState, State
@@ -78,8 +80,7 @@ def run_pipeline(
         "in_process": in_process,
         "scheduled_for": scheduled_for,
     }
-    run = _new_run(journal, pipeline, parameters, options, graph, settings)
-    owner = journal.start_run(run, _started_event(run))
+    run, owner = _start(journal, pipeline, parameters, options, graph, settings)
     return _carry_out(run, owner, graph, journal, settings, listener or Listener(), again=False)
 
 
@@ -185,42 +186,37 @@ def _dry_run() -> Run:
     return Run("plan", "plan", "", "", "", {}, {}, {}, RunState.RUNNING, now(), now())
 
 
-def _new_run(
+def _start(
     journal: Journal,
     pipeline: Pipeline,
     parameters: dict[str, Any],
     options: dict[str, Any],
     graph: Graph,
     settings: Settings,
-) -> Run:
-    from orchestration.fingerprint import describe
-
-    stem = f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    taken = {run.id for run in journal.runs(pipeline=pipeline.name, limit=20)}
-    run_id = next(c for c in _candidates(stem) if c not in taken)
+) -> tuple[Run, str]:
+    """Record a new run under the first name that is free; return it and the token of its owner."""
     pictured = {"nodes": [{"name": n.name, "needs": list(n.needs)} for n in graph.sorted()]}
     created = now()
-    return Run(
-        run_id,
+    run = Run(
+        f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
         pipeline.name,
         str(pipeline.file.resolve()),
         str(project_root(pipeline.file.parent)),
         settings.profile,
-        {k: describe(v, k) for k, v in parameters.items()},
+        {k: stored(v, k) for k, v in parameters.items()},
         options,
         pictured,
         RunState.RUNNING,
         created,
         created,
     )
-
-
-def _candidates(stem: str) -> Iterator[str]:
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}-{number}"
-        number += 1
+    named = run
+    for number in itertools.count(2):
+        try:
+            return named, journal.start_run(named, _started_event(named))
+        except RunExistsError:  # begun in the same second
+            named = replace(run, id=f"{run.id}-{number}")
+    raise AssertionError("unreachable")
 
 
 def _started_event(run: Run) -> dict[str, Any]:
@@ -233,6 +229,27 @@ def _started_event(run: Run) -> dict[str, Any]:
         "started": int(run.started * 1000),
         "graph": run.graph,
     }
+
+
+def _finished_event(run: Run, state: RunState, metrics: dict[str, float]) -> dict[str, Any]:
+    return {
+        "kind": "run_finished",
+        "run_id": run.id,
+        "state": str(state),
+        "ended": int(time.time() * 1000),
+        "metrics": metrics,
+    }
+
+
+@contextmanager
+def _given_back(journal: Journal, run: Run, owner: str) -> Iterator[None]:
+    """Let a run that is left by an exception be resumed at once, not only when its lease runs out."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
+            journal.give_up(run.id, owner)
+        raise
 
 
 def _carry_out(
@@ -260,6 +277,8 @@ def _carry_out(
     began = time.monotonic()
     listener.started(run, [node.name for node in graph.sorted()])
     with ExitStack() as stack:
+        stack.callback(journal.close)
+        stack.enter_context(_given_back(journal, run, owner))
         feeder = _feeder(journal, settings)
         if again:
             coordinator.clean()
@@ -269,18 +288,7 @@ def _carry_out(
         attempts = _run_nodes(coordinator, stack)
         state = _state_of(attempts, coordinator)
         metrics = {f"{a.node}.{name}": value for a in attempts.values() for name, value in a.metrics.items()}
-        journal.finish_run(
-            run.id,
-            owner,
-            state,
-            {
-                "kind": "run_finished",
-                "run_id": run.id,
-                "state": str(state),
-                "ended": int(time.time() * 1000),
-                "metrics": metrics,
-            },
-        )
+        journal.finish_run(run.id, owner, state, _finished_event(run, state, metrics))
         undelivered = _deliver(feeder, journal)
     order = [node.name for node in graph.sorted()]
     return RunResult(

@@ -95,7 +95,7 @@ def resolve(text: str, name: str = "value") -> str:
 
 def _in_user_part(text: str, match: re.Match[str]) -> bool:
     scheme = text.find("://")
-    return -1 < scheme < match.start() and "@" in text[match.end() :].split("/")[0]
+    return -1 < scheme < match.start() and "@" in text[match.end() :].partition("/")[0]
 
 
 def _read(match: re.Match[str], name: str) -> str:

@@ -188,12 +188,15 @@ def project_root(start: Path | None = None) -> Path:
     return folder
 
 
-class Use:
-    """What :func:`use` returns: leaving its ``with`` block restores the settings from before."""
+# A stack for the whole process, not per context: the threads of a run must see it too.
+_used: list[Settings] = []
 
-    def __init__(self, settings: Settings, before: Settings | None) -> None:
+
+class Use:
+    """What :func:`use` returns: leaving its ``with`` block brings back the settings from before."""
+
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._before = before
 
     def __enter__(self) -> Settings:
         return self._settings
@@ -204,22 +207,15 @@ class Use:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        global _current
-        _current = self._before
-
-
-# One for the whole process, not per context: the threads of a run must see it too.
-_current: Settings | None = None
+        _used.pop()
 
 
 def current() -> Settings:
     """Return the settings in use; without :func:`use`, those of the working directory."""
-    return _current if _current is not None else load()
+    return _used[-1] if _used else load()
 
 
 def use(settings: Settings) -> Use:
     """Make ``settings`` the current ones, at once; as a context manager, until its end."""
-    global _current
-    used = Use(settings, _current)
-    _current = settings
-    return used
+    _used.append(settings)
+    return Use(settings)

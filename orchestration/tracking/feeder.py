@@ -135,7 +135,7 @@ class OutboxFeeder:
             try:
                 empty = self._empty_outbox()
                 self.trouble, delay = None, 0.0
-            except Exception as error:  # whatever it is, it must not reach the run; it is told by `trouble`
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the run
                 empty = False
                 self.trouble = redact(f"{type(error).__name__}: {error}")
                 delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)

@@ -34,28 +34,28 @@ class Models:
                     self._known[key] = model.model_id
         return self._known.get(key)
 
-    def log(self, experiment: str, run_id: str, name: str, output: dict[str, Any], *, fresh: bool) -> None:
-        """Make a node's output a LoggedModel and link it to the node's run.
+    def log(self, experiment: str, run_ids: list[str], name: str, output: dict[str, Any]) -> None:
+        """Make a node's output a LoggedModel and link it to runs.
 
         Args:
             experiment: Id of the experiment.
-            run_id: MLflow's id of the node's run.
+            run_ids: MLflow's ids of the runs: the node's, then those it belongs to.
             name: What to call the model.
             output: The artifact, as an event tells it.
-            fresh: Nothing can be linked to the run yet.
         """
-        model_id = self.find(experiment, output["digest"]) or self._create(experiment, run_id, name, output)
-        if fresh or not self._linked(run_id, model_id):
-            from mlflow.entities import LoggedModelOutput
+        from mlflow.entities import LoggedModelOutput
 
-            self._client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+        model_id = self.find(experiment, output["digest"]) or self._create(experiment, run_ids[0], name, output)
+        for run_id in run_ids:
+            if not self._linked(run_id, model_id):  # linking twice is an error
+                self._client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
 
     def push(self, experiment: str, run_id: str, push: dict[str, Any], digest: str | None, run: str) -> None:
         """Register a model version that went live, and move its alias.
 
         Args:
             experiment: Id of the experiment.
-            run_id: MLflow's id of the node's run.
+            run_id: MLflow's id of the run the version comes from.
             push: ``name``, ``version``, ``uri`` and ``alias`` (or None).
             digest: Content digest of the model artifact, if it is known.
             run: Identifier of the Headrace run.

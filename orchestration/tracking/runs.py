@@ -46,7 +46,6 @@ class _Tracked:
         experiment: Id of its experiment.
         parent: MLflow's id of the run itself.
         nodes: MLflow's ids of the nested runs, by node and attempt.
-        fresh: Nested runs that this process has made: nothing unknown can hang on them.
         states: The nodes' newest states.
         graph: The DAG, once it is known here.
     """
@@ -54,7 +53,6 @@ class _Tracked:
     experiment: str
     parent: str
     nodes: dict[tuple[str, int], str] = field(default_factory=dict)
-    fresh: set[str] = field(default_factory=set)
     states: dict[str, str] = field(default_factory=dict)
     graph: dict[str, Any] | None = None
 
@@ -172,15 +170,14 @@ class MlflowTracking:
         self._keep_results(steps, run, node, event)
         for push in event.get("pushes", ()):
             digest = next(iter(_digests(event["inputs"], "model")), None)
-            steps(self.models.push, run.experiment, node, push, digest, event["run_id"])
+            steps(self.models.push, run.experiment, run.parent, push, digest, event["run_id"])
         steps(self.client.set_terminated, node, STATUS[event["state"]], event["ended"])
         steps.end()
 
     def _keep_results(self, steps: Steps, run: _Tracked, node: str, event: Event) -> None:
         for output in event["outputs"]:
             if output["tracked_as"] == "model":
-                fresh = node in run.fresh
-                steps(self.models.log, run.experiment, node, event["node"], output, fresh=fresh)
+                steps(self.models.log, run.experiment, [node, run.parent], event["node"], output)
             elif output["tracked_as"] == "report":
                 steps(content.copy_report, self.client, node, output)
         for attachment in event.get("attachments", ()):
@@ -292,7 +289,6 @@ class MlflowTracking:
             name = node if attempt <= 1 else f"{node} #{attempt}"
             made = self.client.create_run(run.experiment, started, told, name)
             run.nodes[key] = made.info.run_id
-            run.fresh.add(made.info.run_id)
         return run.nodes[key]
 
     def _own_tags(self, event: Event) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""Statistics of every column, in one pass."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from components.artifacts import Examples, Statistics
+from orchestration import Beam, DataError, RunContext, component, require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from components.data.accumulator import Settings
+    from components.data.table_accumulator import TableAccumulator
+
+
+@component(imports=("pyarrow.parquet", "apache_beam"))
+def compute_statistics(
+    examples: Examples,
+    *,
+    quantile_error: float = 0.01,
+    top_k: int = 20,
+    beam: Beam,
+    run: RunContext,
+) -> Statistics:
+    """Describe every column of every split in one pass.
+
+    Columns of up to 4,096 distinct values are described exactly. Beyond, the distinct count has a
+    standard error of 1.6 %, quantiles keep within ``quantile_error``, and counts of frequent values
+    state how much they may be too low. The same examples always give the same bytes.
+
+    Args:
+        examples: Rows to describe; any number of splits.
+        quantile_error: Bound of the rank error of quantiles, as a share, in (0, 0.5).
+        top_k: How many of the most frequent values to keep for each column, 1 to 1,000.
+
+    Returns:
+        ``statistics.json`` (read it with ``load_statistics``) and ``report.html``.
+
+    Raises:
+        ArgumentError: An argument is out of range.
+        DataError: A file cannot be read, or rows are missing.
+    """
+    require(0 < quantile_error < 0.5, "quantile_error", "a rank error in (0, 0.5)", quantile_error)
+    require(1 <= top_k <= 1000, "top_k", "1 to 1,000 values", top_k)
+    from components.data.accumulator import Settings, capacity_for
+    from components.data.readable_json import write_readable
+    from components.data.table_accumulator import extract
+    from components.statistics_report import render_report
+
+    started = time.monotonic()
+    schema = examples.arrow_schema()
+    settings = Settings(quantile_error, top_k, capacity_for(examples.rows, len(schema)))
+    statistics = extract(_accumulate(examples, schema, settings, beam), settings)
+    out = Statistics.new(rows=examples.rows, columns=len(statistics.columns))
+    write_readable(out.file("statistics.json"), statistics.to_json())
+    out.file("report.html").write_text(render_report(statistics), encoding="utf-8")
+    run.attach(out.file("report.html"), "statistics.html")
+    run.log_metric("rows", examples.rows)
+    run.log_metric("rows_per_second", examples.rows / max(time.monotonic() - started, 1e-9))
+    return out
+
+
+def _accumulate(
+    examples: Examples, schema: pa.Schema, settings: Settings, beam: Beam
+) -> dict[str, TableAccumulator]:
+    import apache_beam as beam_sdk
+
+    from components.data.outcome import value_of
+    from components.data.table_accumulator import (
+        MergeTables,
+        TableAccumulator,
+        accumulate_run,
+        row_group_runs,
+    )
+
+    work = [
+        run
+        for split in examples.splits
+        for run in row_group_runs(split, [str(file) for file in examples.files(split)])
+    ]
+    with beam.pipeline() as job:
+        outcomes = (
+            job
+            | "RowGroups" >> beam_sdk.Create(work)
+            | "Spread" >> beam_sdk.Reshuffle()
+            | "Accumulate" >> beam_sdk.Map(accumulate_run, schema, settings)
+        )
+        merged = (
+            outcomes
+            | "Merge" >> beam_sdk.CombinePerKey(MergeTables())
+            | "Splits" >> beam_sdk.CombineGlobally(beam_sdk.combiners.ToDictCombineFn())
+        )
+        result = beam.result(merged)
+    found = {split: value_of(table) for split, table in result.get().items()}
+    tables = {split: found.get(split) or TableAccumulator(schema, settings) for split in examples.splits}
+    for split, table in tables.items():
+        _balance(split, table.rows, int(examples.metadata["splits"][split]["rows"]))
+    return tables
+
+
+def _balance(split: str, read: int, expected: int) -> None:
+    if read != expected:
+        raise DataError(
+            f'split "{split}" does not hold the rows its manifest states',
+            expected=f"{expected} rows",
+            received=f"{read} rows",
+            next="run the node that made these examples again",
+        )

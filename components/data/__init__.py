@@ -1,0 +1,1 @@
+"""Arrow batches, Parquet row groups, stable hashes and mergeable accumulators."""

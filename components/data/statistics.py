@@ -1,0 +1,205 @@
+"""What is known about a data set's columns, as plain values; read with :func:`load_statistics`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from components.artifacts import Statistics
+
+Kind = Literal["number", "bool", "time", "text", "bytes", "list", "struct", "empty", "other"]
+
+
+@dataclass(frozen=True)
+class TopValue:
+    """A frequent value.
+
+    Attributes:
+        value: The value; times and dates as ISO text.
+        count: How often it occurs, too low by at most the column's ``top_error``.
+    """
+
+    value: str | int | float | bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts in bins of equal width; the same bins for all splits.
+
+    Attributes:
+        edges: One more than there are bins, ascending. The last bin holds its upper edge.
+        counts: Numbers in each bin.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NumberStatistics:
+    """What is known about finite numbers: a column's values, or the lengths of its texts or lists.
+
+    Times and dates are in seconds since 1970-01-01 UTC, booleans 0 and 1.
+
+    Attributes:
+        count: How many finite numbers there are.
+        nan: Values that are not a number (not the same as missing).
+        positive_infinity: Values that are +infinity.
+        negative_infinity: Values that are -infinity.
+        zeros: Values that are 0.
+        min: Smallest finite value; None without any.
+        max: Largest finite value.
+        mean: Mean of the finite values.
+        std: Sample standard deviation; None for fewer than two values.
+        median: Median, interpolated linearly.
+        quantiles: Pairs of a share (0 to 1) and the value there.
+        rank_error: Bound of the quantiles' rank error as a share; 0.0 when they are exact.
+        histogram: Bins of equal width over all splits' range.
+    """
+
+    count: int
+    nan: int = 0
+    positive_infinity: int = 0
+    negative_infinity: int = 0
+    zeros: int = 0
+    min: float | int | None = None
+    max: float | int | None = None
+    mean: float | None = None
+    std: float | None = None
+    median: float | None = None
+    quantiles: tuple[tuple[float, float], ...] = ()
+    rank_error: float = 0.0
+    histogram: Histogram | None = None
+
+    def quantile(self, share: float) -> float | None:
+        """Return the value at a share that is in :attr:`quantiles`, or None."""
+        return dict(self.quantiles).get(share)
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """What is known about one column of one split.
+
+    Attributes:
+        name: Name of the column (of the field, inside a struct; ``item`` inside a list).
+        type: Arrow type, as text.
+        kind: Family of the type; says which attributes are filled.
+        present: Values that are not missing.
+        missing: Missing (null) values.
+        distinct: Number of distinct present values; None for lists and structs.
+        distinct_exact: Whether ``distinct`` and ``top`` are exact; else ``distinct`` has a standard
+            error of 1.6 %.
+        top: Most frequent values, most frequent first, equal counts in order of value.
+        top_error: How much a count in ``top`` may be too low.
+        empty: Texts or byte strings of length 0, lists without items.
+        min_text: Smallest text, or the earliest time as ISO text.
+        max_text: Largest text, or the latest time as ISO text.
+        numbers: About the values: numbers, booleans, times.
+        lengths: About lengths: characters of texts, bytes of byte strings, items of lists.
+        items: About the items of all lists together.
+        fields: About the fields of a struct.
+    """
+
+    name: str
+    type: str
+    kind: Kind
+    present: int
+    missing: int
+    distinct: int | None = None
+    distinct_exact: bool = True
+    top: tuple[TopValue, ...] = ()
+    top_error: int = 0
+    empty: int = 0
+    min_text: str | None = None
+    max_text: str | None = None
+    numbers: NumberStatistics | None = None
+    lengths: NumberStatistics | None = None
+    items: ColumnStatistics | None = None
+    fields: tuple[ColumnStatistics, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Present and missing values together."""
+        return self.present + self.missing
+
+    @property
+    def missing_share(self) -> float:
+        """Share of missing values; 0.0 without rows."""
+        return self.missing / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
+class SplitStatistics:
+    """What is known about one split.
+
+    Attributes:
+        rows: Number of rows.
+        columns: Statistics in the order of the columns.
+    """
+
+    rows: int
+    columns: tuple[ColumnStatistics, ...]
+
+    def column(self, name: str) -> ColumnStatistics:
+        """Return the statistics of a column.
+
+        Raises:
+            KeyError: There is no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """What is known about a data set.
+
+    Attributes:
+        splits: Statistics by split.
+        quantile_error: The rank error that was asked for.
+        format: Version of the file's format.
+    """
+
+    splits: dict[str, SplitStatistics]
+    quantile_error: float
+    format: int = field(default=1)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return [column.name for split in self.splits.values() for column in split.columns][
+            : len(next(iter(self.splits.values())).columns)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the statistics as JSON values; what is None, 0 or empty by default is left out."""
+        return _plain(self)  # type: ignore[no-any-return]  # a dataclass becomes a dict
+
+
+def load_statistics(artifact: Statistics) -> DatasetStatistics:
+    """Return the values of a Statistics artifact."""
+    import msgspec
+
+    return msgspec.convert(artifact.read_json("statistics.json"), DatasetStatistics)
+
+
+_ALWAYS = {"distinct_exact", "quantile_error", "count", "present", "missing"}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        out = {}
+        for one in dataclasses.fields(value):
+            inner = getattr(value, one.name)
+            if one.name in _ALWAYS or inner != one.default:
+                out[one.name] = _plain(inner)
+        return out
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(inner) for inner in value]
+    return value

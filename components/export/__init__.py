@@ -1,0 +1,1 @@
+"""Exports of a trained model: the whole graph, raw features in, for each serving runtime."""

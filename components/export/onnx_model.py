@@ -1,0 +1,56 @@
+"""The serving graph as ONNX: the features' own nodes in front of the converted core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import onnx
+import tensorflow as tf
+from onnx import compose
+
+from components.export.canonical_onnx import canonical
+from components.features.onnx_graph import TransformGraph
+from components.features.onnx_ops import OPSET
+
+if TYPE_CHECKING:
+    from components.features.frozen import FrozenFeatures
+    from components.training.inputs import ModelInputs
+
+_PREFIX = "core/"
+
+
+def export_onnx(frozen: FrozenFeatures, core: keras.Model, inputs: ModelInputs, file: Path) -> None:
+    """Write the serving graph to a file."""
+    graph = TransformGraph(frozen)
+    converted = compose.add_prefix(convert_core(core, inputs), _PREFIX)
+    renamed = {
+        f"{_PREFIX}{one.name.removeprefix(_PREFIX)}": graph.blocks[one.name.removeprefix(_PREFIX)]
+        for one in converted.graph.input
+    }
+    for node in converted.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    graph.ops.nodes.extend(converted.graph.node)
+    graph.ops.constants.extend(converted.graph.initializer)
+    model = graph.model({inputs.output: converted.graph.output[0].name})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def convert_core(core: keras.Model, inputs: ModelInputs) -> onnx.ModelProto:
+    """Return a trained core as ONNX, with inputs ``numbers`` and ``ids``."""
+    import tf2onnx
+
+    names = [name for name, columns in (("numbers", inputs.dense), ("ids", inputs.ids)) if columns]
+    kinds = {"numbers": (len(inputs.dense), tf.float32), "ids": (len(inputs.ids), tf.int32)}
+    signature = [tf.TensorSpec((None, kinds[name][0]), kinds[name][1], name=name) for name in names]
+
+    def predict(*blocks: tf.Tensor) -> Any:
+        return core(dict(zip(names, blocks, strict=True)), training=False)
+
+    function = tf.function(predict, input_signature=signature, autograph=False)
+    model: onnx.ModelProto
+    model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    model.graph.CopyFrom(canonical(model.graph))
+    return model

@@ -1,0 +1,1 @@
+"""The online model server and the models folder it serves from."""

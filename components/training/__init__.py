@@ -1,0 +1,1 @@
+"""What trains a model: inputs, feeding, checkpoints, one trainer per framework."""

@@ -1,0 +1,207 @@
+"""What is wrong with the data, in a person's words, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.validation.judge import Verdict
+from components.validation.metrics import plain
+from components.validation.suite import Rule, Severity, shortened
+
+_ORDER = {Severity.FAIL: 0, Severity.QUARANTINE: 1, Severity.WARN: 2}
+
+# Kind of an anomaly by the rule that found it; the first fragment that occurs in the rule's name counts.
+_KINDS = (
+    ("arrow_type", "type_changed"),
+    ("of_type", "type_changed"),
+    ("type_list", "type_changed"),
+    ("column_type_to_be", "type_changed"),
+    ("columns_to_be_known", "column_new"),
+    ("column_to_exist", "column_missing"),
+    ("columns_to_match", "columns_changed"),
+    ("column_count", "columns_changed"),
+    ("row_count", "row_count_out_of_range"),
+    ("distance_to_be", "distribution_changed"),
+    ("divergence_to_be", "distribution_changed"),
+    ("stability_index_to_be", "distribution_changed"),
+    ("probability_to_be", "distribution_changed"),
+    ("to_not_be_null", "values_missing"),
+    ("non_null_values", "values_missing"),
+    ("values_to_be_null", "values_unexpected"),
+    ("unique_within_record", "rows_inconsistent"),
+    ("proportion_of_unique", "statistic_out_of_range"),
+    ("unique_value_count", "statistic_out_of_range"),
+    ("to_be_unique", "values_repeated"),
+    ("pair_values", "rows_inconsistent"),
+    ("multicolumn", "rows_inconsistent"),
+    ("in_set", "values_unexpected"),
+    ("contain_set", "values_unexpected"),
+    ("equal_set", "values_unexpected"),
+    ("values_to_be_between", "values_out_of_range"),
+    ("z_scores", "values_out_of_range"),
+    ("outliers", "values_out_of_range"),
+    ("finite", "values_out_of_range"),
+    ("lengths", "lengths_out_of_range"),
+    ("creasing", "values_out_of_order"),
+    ("match", "values_malformed"),
+    ("parseable", "values_malformed"),
+    ("utf8", "values_malformed"),
+    ("to_be_between", "statistic_out_of_range"),
+)
+NOT_CHECKED = "not_checked"
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One thing that is wrong.
+
+    Attributes:
+        split: Where.
+        column: Which column, several joined by a comma; None for the table.
+        kind: What kind of thing, as ``values_out_of_range``.
+        severity: What it means for the run.
+        message: The same in a sentence.
+        rows: Rows concerned, where it is about rows.
+        value: What was found.
+        threshold: What was allowed.
+        rule: The rule that found it.
+    """
+
+    split: str
+    column: str | None
+    kind: str
+    severity: Severity
+    message: str
+    rows: int | None
+    value: Any
+    threshold: Any
+    rule: Rule
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the anomaly as JSON, its rule as text."""
+        shown = {name: getattr(self, name) for name in ("split", "column", "kind", "message", "rows")}
+        exact = {"value": plain(self.value), "threshold": plain(self.threshold)}
+        return {**shown, **exact, "severity": str(self.severity), "rule": str(self.rule)}
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells anomalies apart: the split and the rule."""
+        return self.split, self.rule.identity
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Sort key: the worst first, ties in a fixed order."""
+        unsure = self.kind == NOT_CHECKED
+        return (
+            _ORDER[self.severity],
+            unsure,
+            -(self.rows or 0),
+            self.column or "",
+            self.rule.identity,
+            self.split,
+        )
+
+
+def find(verdicts: Mapping[str, list[Verdict]], columns: Iterable[str]) -> list[Anomaly]:
+    """Return the anomalies behind the verdicts that are not a success, worst first.
+
+    Args:
+        verdicts: Verdicts by split.
+        columns: Names of the columns that exist.
+    """
+    existing = set(columns)
+    found: dict[tuple[str, str], Anomaly] = {}
+    for split, judged in verdicts.items():
+        for verdict in judged:
+            if verdict.success:
+                continue
+            anomaly = _anomaly(split, verdict, existing)
+            # A missing column breaks all its rules; one anomaly with the gravest severity says so once.
+            once = anomaly.column if anomaly.kind == "column_missing" else verdict.rule.identity
+            known = found.get((split, str(once)))
+            if known is None or anomaly.order < known.order:
+                found[split, str(once)] = anomaly
+    return sorted(found.values(), key=lambda anomaly: anomaly.order)
+
+
+def kind(rule: Rule) -> str:
+    """Return the kind of anomaly that breaking a rule is."""
+    return next((name for fragment, name in _KINDS if fragment in rule.type), "rule_broken")
+
+
+def _anomaly(split: str, verdict: Verdict, existing: set[str]) -> Anomaly:
+    rule = verdict.rule
+    absent = [name for name in rule.columns if name not in existing]
+    if absent:
+        message = f'column "{absent[0]}" is missing from split {split}'
+        value, allowed = sorted(existing), absent[0]
+        return Anomaly(split, absent[0], "column_missing", rule.severity, message, None, value, allowed, rule)
+    column = ", ".join(rule.columns) or None
+    if verdict.error is not None:
+        message = f"{_subject(rule)} could not be checked in split {split}: {verdict.error}"
+        return Anomaly(split, column, NOT_CHECKED, rule.severity, message, None, None, None, rule)
+    value, allowed = _measured(verdict)
+    message = _sentence(split, verdict, value, allowed)
+    return Anomaly(split, column, kind(rule), rule.severity, message, verdict.rows, value, allowed, rule)
+
+
+def _subject(rule: Rule) -> str:
+    if not rule.columns:
+        return "the table"
+    return ("column " if len(rule.columns) == 1 else "columns ") + ", ".join(f'"{n}"' for n in rule.columns)
+
+
+def _measured(verdict: Verdict) -> tuple[Any, Any]:
+    """Return what was found and what was allowed."""
+    rule, result = verdict.rule, verdict.result
+    if verdict.rows is not None:
+        return result.get("unexpected_percent"), 100 * (1 - float(rule.kwargs.get("mostly", 1)))
+    kwargs = {
+        k: v for k, v in rule.kwargs.items() if k not in ("column", "column_A", "column_B", "column_list")
+    }
+    return result.get("observed_value"), {
+        k: v for k, v in sorted(kwargs.items()) if not k.startswith("baseline")
+    }
+
+
+def _sentence(split: str, verdict: Verdict, value: Any, allowed: Any) -> str:
+    rule, rows = verdict.rule, verdict.rows
+    if rows is None:
+        wanted = ", ".join(f"{name}={shortened(item)}" for name, item in allowed.items())
+        return f"{_subject(rule)} of split {split}: found {shortened(value)}, expected {what(rule)} {wanted}".rstrip()
+    share = f" ({value:.3g} %)" if isinstance(value, int | float) else ""
+    examples = verdict.result.get("partial_unexpected_list") or []
+    shown = f", as {shortened(examples[0])}" if any(item is not None for item in examples[:1]) else ""
+    return f"{_subject(rule)} of split {split}: {rows:,} rows{share} break {what(rule)}{_bounds(rule)}{shown}"
+
+
+def what(rule: Rule) -> str:
+    """Return a rule's name as words: ``values to be between``."""
+    words = rule.type.removeprefix("expect_").replace("_", " ")
+    for subject in (
+        "column pair ",
+        "compound columns ",
+        "select column ",
+        "multicolumn ",
+        "column ",
+        "table ",
+    ):
+        words = words.removeprefix(subject)
+    return f'"{words}"'
+
+
+def _bounds(rule: Rule) -> str:
+    named = (
+        "min_value",
+        "max_value",
+        "regex",
+        "value",
+        "value_set",
+        "like_pattern",
+        "strftime_format",
+        "threshold",
+    )
+    shown = [f"{name}={shortened(rule.kwargs[name])}" for name in named if rule.kwargs.get(name) is not None]
+    return f" ({', '.join(shown)})" if shown else ""

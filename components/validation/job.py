@@ -1,0 +1,277 @@
+"""The Beam job: one pass over the rows of every split, an accumulator per row group, a branch for distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam import pvalue
+
+from components.data.errors import ColumnTypeError, ReconciliationError
+from components.validation.computer import Accumulator, Computer
+from components.validation.distinct import Distinct, DistinctSpec, Partial, count
+from components.validation.metrics import Metric, MetricStore
+from components.validation.parts import Violations
+from components.validation.phases import bind, first
+from components.validation.view import InapplicableError, View, position
+from orchestration.artifacts import location
+
+if TYPE_CHECKING:
+    from components.artifacts import Examples
+    from orchestration import Beam
+
+BATCH_ROWS = 65_536
+ROWS_PER_SHARD = 1_000_000
+_ROWS = Metric("table.row_count")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row group: the split, the file's number in it, its place, and where its rows begin."""
+
+    split: str
+    file: int
+    uri: str
+    row_group: int
+    first_row: int
+    rows: int
+
+    def views(self, columns: list[str]) -> Iterator[View]:
+        """Yield the row group's rows in batches, with their positions."""
+        start = position(self.file, self.first_row)
+        with location(self.uri).open("rb") as source:
+            parquet = pq.ParquetFile(source)
+            for batch in parquet.iter_batches(
+                BATCH_ROWS, row_groups=[self.row_group], columns=columns, use_threads=False
+            ):
+                yield View(batch, np.arange(start, start + batch.num_rows, dtype=np.int64))
+                start += batch.num_rows
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What one split's metrics came to.
+
+    Attributes:
+        store: The metrics' values.
+        violations: Broken rows by the key of the metric that counts them.
+    """
+
+    store: MetricStore
+    violations: dict[str, Violations]
+
+
+def tasks(examples: Examples, splits: Iterable[str]) -> tuple[list[Task], pa.Schema]:
+    """Return the row groups of some splits, and the schema that all their files share.
+
+    Raises:
+        ColumnTypeError: A file's schema differs from the first file's.
+    """
+    found: list[Task] = []
+    schema: pa.Schema | None = None
+    shown = ""
+    for split in splits:
+        for number, file in enumerate(examples.files(split)):
+            with file.open("rb") as source:
+                parquet = pq.ParquetFile(source)
+                metadata, own = parquet.metadata, parquet.schema_arrow.remove_metadata()
+            if schema is None:
+                schema, shown = own, f"{split}/{file.name}"
+            elif not schema.equals(own):
+                raise _differing(schema, own, shown, f"{split}/{file.name}")
+            row = 0
+            for group in range(metadata.num_row_groups):
+                rows = metadata.row_group(group).num_rows
+                found.append(Task(split, number, str(file), group, row, rows))
+                row += rows
+    return found, schema if schema is not None else pa.schema([])
+
+
+def _differing(schema: pa.Schema, other: pa.Schema, first: str, second: str) -> ColumnTypeError:
+    names = [n for n in {**dict.fromkeys(schema.names), **dict.fromkeys(other.names)}]
+    types = [{f.name: str(f.type) for f in s} for s in (schema, other)]
+    name = next((n for n in names if types[0].get(n) != types[1].get(n)), names[0] if names else "")
+    return ColumnTypeError(
+        f'column "{name}" changes type between files of the examples',
+        expected=f"{types[0].get(name, 'no such column')}  {first}",
+        received=f"{types[1].get(name, 'no such column')}  {second}",
+        next="read the data again with read_csv(..., column_types={...})",
+    )
+
+
+def compute(
+    plans: Mapping[str, list[Metric]], work: list[Task], schema: pa.Schema, runner: Beam
+) -> dict[str, Computed]:
+    """Compute each split's metrics, in a second pass too where a rule's bounds come from the data.
+
+    Args:
+        plans: Metrics by split.
+        work: The row groups of those splits.
+        schema: Their Arrow schema.
+        runner: Starts the pass.
+
+    Raises:
+        ReconciliationError: The rows read are not the rows the files hold.
+    """
+    opening = {split: _opening(metrics) for split, metrics in plans.items()}
+    computed = _pass(opening, work, schema, runner)
+    _reconcile(computed, work)
+    later: dict[str, dict[str, Metric]] = {}
+    for split, metrics in plans.items():
+        for metric in metrics:
+            if first(metric):
+                try:
+                    later.setdefault(split, {})[metric.key] = bind(metric, computed[split].store)
+                except InapplicableError as error:
+                    computed[split].store.errors[metric.key] = str(error)
+    if later:
+        remaining = [task for task in work if task.split in later]
+        for split, more in _pass(later, remaining, schema, runner).items():
+            computed[split].store.values.update(more.store.values)
+            computed[split].store.errors.update(more.store.errors)
+            computed[split].violations.update(more.violations)
+    return computed
+
+
+def _opening(metrics: list[Metric]) -> dict[str, Metric]:
+    now = [_ROWS]
+    for metric in metrics:
+        now.extend(first(metric) or [metric])
+    return {metric.key: metric for metric in now}
+
+
+def _pass(
+    plans: Mapping[str, Mapping[str, Metric]], work: list[Task], schema: pa.Schema, runner: Beam
+) -> dict[str, Computed]:
+    computers = {split: _computer(plan, schema) for split, plan in plans.items()}
+    shards = max(1, sum(task.rows for task in work) // ROWS_PER_SHARD)
+    with runner.pipeline() as pipeline:
+        scanned = (
+            pipeline
+            | "RowGroups" >> beam.Create(work)
+            | beam.Reshuffle()
+            | "Scan" >> beam.ParDo(Scan(plans, schema, shards)).with_outputs("distinct", main="parts")
+        )
+        parts = runner.result(scanned.parts | "MergeParts" >> beam.CombineGlobally(Merge()))
+        distincts = None
+        if any(computer.distincts for computer in computers.values()):
+            counted = (
+                scanned.distinct
+                | "ByShard" >> beam.GroupByKey()
+                | "Count" >> beam.ParDo(CountShard(_specs(computers)))
+                | "MergeShards" >> beam.CombineGlobally(Merge())
+            )
+            distincts = runner.result(counted)
+    merged = parts.get()
+    shared = distincts.get() if distincts is not None else {}
+    return {
+        split: _computed(computer, merged.get((split, "")) or computer.create(), _of_split(shared, split))
+        for split, computer in computers.items()
+    }
+
+
+def _of_split(distincts: Mapping[tuple[str, str], Distinct], split: str) -> dict[str, Distinct]:
+    return {key: found for (name, key), found in distincts.items() if name == split}
+
+
+def _computed(computer: Computer, accumulator: Accumulator, distincts: dict[str, Distinct]) -> Computed:
+    found = {key: computer.violations(key, accumulator, distincts) for key in computer.recipes}
+    broken = {key: violations for key, violations in found.items() if violations is not None}
+    return Computed(computer.extract(accumulator, distincts), broken)
+
+
+def _computer(plan: Mapping[str, Metric], schema: pa.Schema) -> Computer:
+    return Computer(plan.values(), schema, {metric.key: key for key, metric in plan.items()})
+
+
+def _specs(computers: Mapping[str, Computer]) -> dict[tuple[str, str], DistinctSpec]:
+    return {
+        (split, key): spec
+        for split, computer in computers.items()
+        for key, spec in computer.distincts.items()
+    }
+
+
+def _reconcile(computed: Mapping[str, Computed], work: list[Task]) -> None:
+    for split, result in computed.items():
+        held = sum(task.rows for task in work if task.split == split)
+        read = result.store.values[_ROWS.key]
+        if held != read:
+            raise ReconciliationError(
+                f'split "{split}" was not read completely',
+                expected=f"{held:,} rows, as its files say",
+                received=f"{read:,} rows read",
+                next="run again; if it repeats, write the examples again",
+            )
+
+
+class Scan(beam.DoFn):
+    """Reads a row group; yields its accumulator, and its values whose distinct ones are counted."""
+
+    def __init__(self, plans: Mapping[str, Mapping[str, Metric]], schema: pa.Schema, shards: int) -> None:
+        self._plans = {split: dict(plan) for split, plan in plans.items()}
+        self._schema = schema
+        self._shards = shards
+        self._computers: dict[str, Computer] = {}
+
+    def setup(self) -> None:
+        """Make the plans executable, once per worker."""
+        self._computers = {split: _computer(plan, self._schema) for split, plan in self._plans.items()}
+
+    def process(self, task: Task) -> Iterator[Any]:
+        """Scan one row group."""
+        computer = self._computers[task.split]
+        accumulator = computer.create()
+        for view in task.views(computer.columns):
+            computer.add(accumulator, view)
+            for key, shard, partial in computer.spread(view, self._shards):
+                yield pvalue.TaggedOutput("distinct", ((task.split, key, shard), partial))
+        yield (task.split, ""), accumulator
+
+
+class CountShard(beam.DoFn):
+    """Counts the distinct values of one shard."""
+
+    def __init__(self, specs: dict[tuple[str, str], DistinctSpec]) -> None:
+        self._specs = specs
+
+    def process(
+        self, element: tuple[tuple[str, str, int], Iterable[Partial]]
+    ) -> Iterator[tuple[tuple[str, str], Distinct]]:
+        """Count one shard."""
+        (split, key, _), parts = element
+        yield (split, key), count(self._specs[split, key], list(parts))
+
+
+class Merge(beam.CombineFn):
+    """Merges keyed accumulators into one dictionary: few keys, so one combine for all of them."""
+
+    def create_accumulator(self) -> dict[Any, Any]:
+        """Return nothing yet."""
+        return {}
+
+    def add_input(self, merged: dict[Any, Any], element: tuple[Any, Any]) -> dict[Any, Any]:
+        """Merge one."""
+        key, part = element
+        if key in merged:
+            merged[key].merge(part)
+        else:
+            merged[key] = part
+        return merged
+
+    def merge_accumulators(self, accumulators: Iterable[dict[Any, Any]]) -> dict[Any, Any]:
+        """Merge many."""
+        merged: dict[Any, Any] = {}
+        for accumulator in accumulators:
+            for element in accumulator.items():
+                self.add_input(merged, element)
+        return merged
+
+    def extract_output(self, merged: dict[Any, Any]) -> dict[Any, Any]:
+        """Return the dictionary."""
+        return merged

@@ -1,0 +1,178 @@
+"""One validation from rules to artifact: plan, compute, judge, set aside, write, decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from components.artifacts import Examples, Schema, Validation
+from components.validation import anomalies, docs, evidence, report
+from components.validation.anomalies import Anomaly
+from components.validation.job import Computed, Task, compute, tasks
+from components.validation.judge import Check, Verdict, judge, plan
+from components.validation.phases import bind
+from components.validation.quarantine import RowRule, separable, set_aside
+from components.validation.suite import Severity, SuiteError, rules_of
+from orchestration import GateError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from orchestration import Beam
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What validation found about some examples.
+
+    Attributes:
+        checks: The rules, made ready.
+        verdicts: A verdict per rule, by split.
+        computed: The metrics, by split.
+        work: The row groups read.
+        schema: Their Arrow schema.
+        files: File names by split.
+    """
+
+    checks: list[Check]
+    verdicts: dict[str, list[Verdict]]
+    computed: dict[str, Computed]
+    work: list[Task]
+    schema: pa.Schema
+    files: dict[str, list[str]]
+
+    def anomalies(self) -> list[Anomaly]:
+        """Return what is wrong, worst first."""
+        return anomalies.find(self.verdicts, self.schema.names)
+
+    def evidence(self) -> list[dict[str, Any]]:
+        """Return the first rows that broke each broken rule."""
+        violations = {split: computed.violations for split, computed in self.computed.items()}
+        return evidence.gather(self.checks, self.verdicts, violations, self.files)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a validation came to.
+
+    Attributes:
+        examples: The examples that may be used.
+        validation: What was found.
+        gate: The error to raise, None where no rule of severity ``fail`` is broken.
+    """
+
+    examples: Examples
+    validation: Validation
+    gate: GateError | None
+
+
+def validate(examples: Examples, schema: Schema, splits: list[str], runner: Beam) -> Outcome:
+    """Hold splits against a schema.
+
+    Rows that break rules of severity ``quarantine`` are set aside and the others are judged again: the verdicts
+    and metrics are of the rows that go on. A quarantine rule that is still broken then, or whose rows cannot be
+    named, counts as ``fail``.
+
+    Raises:
+        SuiteError: The schema has no rules, or one cannot be understood.
+    """
+    rules = rules_of(schema)
+    if not rules:
+        raise SuiteError("the schema has no rules", expected="columns in schema.json or rules in suite.json")
+    found = final = _judged(examples, rules, splits, runner)
+    out, kept, moved = Validation.new(), examples, []
+    emptied: list[str] = []
+    aside = _row_rules(found)
+    if aside:
+        kept = set_aside(examples, aside, found.work, found.schema, out.path / "quarantine", runner)
+        emptied = [name for name in splits if not kept.metadata["splits"][name]["rows"]]
+        final = found if emptied else _judged(kept, rules, splits, runner)
+        named = {(split, rule.identity) for split, own in aside.items() for rule in own}
+        moved = [anomaly for anomaly in found.anomalies() if anomaly.identity in named]
+    left = [_escalated(anomaly) for anomaly in final.anomalies() if not (emptied and anomaly in moved)]
+    problems = sorted([*moved, *left], key=lambda anomaly: anomaly.order)
+    _write(out, final, problems, found.evidence(), examples.rows - kept.rows)
+    return Outcome(kept, out, _gate(problems, emptied))
+
+
+def _row_rules(found: Judged) -> dict[str, list[RowRule]]:
+    """Return the broken quarantine rules whose rows can be named, by split."""
+    rules: dict[str, list[RowRule]] = {}
+    for split, verdicts in found.verdicts.items():
+        for check, verdict in zip(found.checks, verdicts, strict=True):
+            metric = evidence.counting(check)
+            wanted = verdict.rule.severity is Severity.QUARANTINE and not verdict.success and verdict.rows
+            if wanted and metric is not None and separable(metric):
+                bound = bind(metric, found.computed[split].store)
+                rules.setdefault(split, []).append(RowRule(verdict.rule.identity, str(verdict.rule), bound))
+    return rules
+
+
+def _escalated(anomaly: Anomaly) -> Anomaly:
+    if anomaly.severity is not Severity.QUARANTINE:
+        return anomaly
+    message = f"{anomaly.message}; its rows cannot be set aside"
+    return replace(anomaly, severity=Severity.FAIL, message=message)
+
+
+def _judged(examples: Examples, rules: list[Any], splits: list[str], runner: Beam) -> Judged:
+    work, schema = tasks(examples, splits)
+    checks = plan(rules, {field.name: str(field.type) for field in schema})
+    metrics = list({metric.key: metric for check in checks for metric in check.metrics}.values())
+    computed = compute(dict.fromkeys(splits, metrics), work, schema, runner)
+    verdicts = judge(checks, {split: found.store for split, found in computed.items()})
+    files = {split: [file.name for file in examples.files(split)] for split in splits}
+    return Judged(checks, verdicts, computed, work, schema, files)
+
+
+def _write(
+    out: Validation, found: Judged, problems: list[Anomaly], records: list[dict[str, Any]], quarantined: int
+) -> None:
+    known = {(anomaly.split, str(anomaly.rule)) for anomaly in problems}
+    records = [record for record in records if (record["split"], record["rule"]) in known]
+    counts = {str(s): sum(anomaly.severity is s for anomaly in problems) for s in Severity}
+    out.metadata.update(
+        success=not counts[Severity.FAIL], anomalies=counts, quarantined=quarantined, checks=len(found.checks)
+    )
+    rows = {split: sum(task.rows for task in found.work if task.split == split) for split in found.verdicts}
+    out.write_json("anomalies.json", [anomaly.as_json() for anomaly in problems])
+    out.write_json("result.json", {split: docs.as_json(own) for split, own in found.verdicts.items()})
+    out.write_json("metrics.json", {split: own.store.as_json() for split, own in found.computed.items()})
+    evidence.write(records, out.file("evidence.parquet"))
+    page = report.page(problems, found.verdicts, records, rows, quarantined)
+    out.file("report.html").write_text(page, encoding="utf-8")
+    for split, own in found.verdicts.items():
+        text = docs.page(f"split {split}", found.checks, own)
+        out.file(f"docs/{split}.html").write_text(text, encoding="utf-8")
+
+
+def _gate(problems: list[Anomaly], emptied: list[str]) -> GateError | None:
+    failing = [anomaly for anomaly in problems if anomaly.severity is Severity.FAIL]
+    if not failing and not emptied:
+        return None
+    if not failing:
+        return GateError(
+            f'every row of split "{emptied[0]}" is in quarantine',
+            expected="at least one good row in every split",
+            received=problems[0].message,
+        )
+    worst = failing[0]
+    return GateError(
+        worst.message,
+        expected=str(worst.rule),
+        received=f"{_short(worst.value)}{_others(problems, len(failing))}",
+    )
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.6g} % of the values" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 160 else f"{text[:159]}…"
+
+
+def _others(problems: list[Anomaly], failing: int) -> str:
+    kinds = [f"{failing - 1} more failing" if failing > 1 else ""]
+    for severity in (Severity.QUARANTINE, Severity.WARN):
+        count = sum(anomaly.severity is severity for anomaly in problems)
+        kinds.append(f"{count} of severity {severity}" if count else "")
+    named = ", ".join(kind for kind in kinds if kind)
+    return f" (and {named})" if named else ""

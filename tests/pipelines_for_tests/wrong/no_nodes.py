@@ -1,0 +1,6 @@
+from orchestration import pipeline
+
+
+@pipeline
+def no_nodes():
+    """Describes nothing."""

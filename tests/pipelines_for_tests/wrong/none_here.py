@@ -1,0 +1,6 @@
+from orchestration import pipeline
+from tests.pipelines_for_tests.steps import start
+
+
+def none_here():
+    start(1)
