@@ -1,4 +1,4 @@
-"""Validation: rows are held against a schema's rules, and what breaks them stops, is set aside or is reported."""
+"""Validation: rows are held against a schema's rules; what breaks them stops, is set aside or reported."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def validate_examples(
 ) -> Checked:
     """Hold every split against a schema: its Great Expectations suite, its columns' types and nullability.
 
-    The metrics the rules need are computed in one Beam pass; Great Expectations judges them without seeing a
-    row. A rule's severity decides what breaking it means: ``fail`` stops the run, ``quarantine`` sets the rows
-    that break it aside and goes on with the others (which are then validated themselves), ``warn`` is
-    reported. A rule that cannot be checked is broken; a rule without rows of its own that asks for quarantine
-    fails.
+    The metrics the rules need are computed in one Beam pass; Great Expectations judges them without seeing
+    a row. A rule's severity decides what breaking it means: ``fail`` stops the run, ``quarantine`` sets the
+    rows that break it aside and goes on with the others (which are then validated themselves), ``warn`` is
+    reported. A rule that cannot be checked is broken; a rule without rows of its own that asks for
+    quarantine fails.
 
     Args:
         examples: The rows.
         statistics: Their statistics; they must count the same rows.
-        schema: ``schema.json`` (columns with type and nullability) and ``suite.json`` (expectations, each with
-            ``meta.severity``).
+        schema: ``schema.json`` (columns with type and nullability) and ``suite.json`` (expectations, each
+            with ``meta.severity``).
         splits: Splits to validate; all of them by default. Others go on unseen.
 
     Returns:

@@ -14,7 +14,7 @@ from orchestration.errors import HeadraceError
 from orchestration.failure import user_failure
 from orchestration.node import Call, execute
 from orchestration.records import Attempt, Output, State
-from orchestration.workers import Exit, deadline, wait_for_exit
+from orchestration.workers import Deadline, Exit, wait_for_exit
 
 if TYPE_CHECKING:
     from orchestration.coordinator import Coordinator, Instance
@@ -135,18 +135,16 @@ def _in_child(coordinator: Coordinator, instance: Instance, call: Call, reports:
     payload.write_bytes(_pickled(call))
     imports = instance.node.component.imports(instance.configuration)
     child = coordinator.workers.run(imports, payload, log)
-    began = time.monotonic()
-    timer = deadline(child, policy.timeout)
+    deadline = Deadline(child, policy.timeout)
     _listen(child.events(), reports)
     ended = wait_for_exit(child)
-    if timer is not None:
-        timer.cancel()
+    deadline.cancel()
     payload.unlink(missing_ok=True)
     reports.outcome.cpu_seconds = ended.cpu_seconds if ended else 0.0
     reports.outcome.peak_mb = ended.peak_mb if ended else 0.0
-    late = policy.timeout is not None and time.monotonic() - began >= policy.timeout
     if not reports.final:
-        reports.outcome = _died(reports.outcome, ended, log, coordinator, policy.timeout if late else None)
+        late = policy.timeout if deadline.passed else None
+        reports.outcome = _died(reports.outcome, ended, log, coordinator, late)
 
 
 def _listen(events: Iterable[dict[str, Any]], reports: Reports) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.errors import ConfigurationError, HeadraceError
 from orchestration.settings import OFF, Settings
+from orchestration.tracking.database import make_whole
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -65,6 +66,7 @@ def application(settings: Settings) -> ASGIApp:
         warnings.filterwarnings("ignore", "starlette.middleware.wsgi")  # MLflow's own matter
         from mlflow.server.fastapi_app import create_fastapi_app
 
+    make_whole(settings.tracking_uri)
     app: ASGIApp = create_fastapi_app()
     return app
 

@@ -21,10 +21,13 @@ import select
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_END_SECONDS = 10.0
 
 
 class Server:
@@ -32,6 +35,7 @@ class Server:
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
+        self.pid = os.getpid()
         self.children: dict[int, int] = {}
         self.servers: set[int] = set()
         self.received = b""
@@ -54,8 +58,15 @@ class Server:
                 self.reap()
             if self.control in ready and not self.receive():
                 break
+        self.end()
+
+    def end(self) -> None:
+        """End all children and whatever they started, and see them gone."""
         for pid in self.children:
             _kill_group(pid)
+        deadline = time.monotonic() + _END_SECONDS
+        while time.monotonic() < deadline and not self.reap():
+            time.sleep(0.005)
 
     def receive(self) -> bool:
         """Take what has arrived; False at the end of the connection."""
@@ -65,6 +76,8 @@ class Server:
             return False
         if not data:
             return False
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # what a node starts must not hold its event pipe
         self.descriptors += descriptors
         self.received += data
         while b"\n" in self.received:
@@ -90,6 +103,8 @@ class Server:
         status = 1
         try:
             self.control.close()
+            for other in self.descriptors:
+                os.close(other)
             os.close(self.wakeup)
             signal.set_wakeup_fd(-1)
             os.close(self.writer)
@@ -97,33 +112,45 @@ class Server:
             if message["op"] == "serve":
                 serve(socket.socket(fileno=descriptor), message["imports"])
             else:
-                _run_node(message, descriptor)
+                _run_node(message, descriptor, self.pid)
             status = 0
         finally:
             os._exit(status)
 
-    def reap(self) -> None:
-        """Report children that have ended, with what they used; end what they left behind."""
+    def reap(self) -> bool:
+        """Report children that have ended, with what they used; True once there is no child at all."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return True
             if pid == 0:
-                return
-            if pid in self.servers:
-                self.servers.discard(pid)
-                continue
-            _kill_group(pid)
-            self.reply(
-                {
-                    "exit": pid,
-                    "id": self.children.pop(pid, -1),
-                    "status": status,
-                    "cpu": usage.ru_utime + usage.ru_stime,
-                    "peak_mb": usage.ru_maxrss / 1024,
-                }
-            )
+                return False
+            self.servers.discard(pid)
+            number = self.children.pop(pid, None)
+            if number is not None:
+                _kill_group(pid)
+            self.end_orphans()
+            if number is not None:
+                self.reply(
+                    {
+                        "exit": pid,
+                        "id": number,
+                        "status": status,
+                        "cpu": usage.ru_utime + usage.ru_stime,
+                        "peak_mb": usage.ru_maxrss / 1024,
+                    }
+                )
+
+    def end_orphans(self) -> None:
+        """End processes that a node has left behind in a session of their own; they are ours now."""
+        with contextlib.suppress(OSError):
+            ours = Path(f"/proc/self/task/{self.pid}/children").read_text().split()
+            for pid in map(int, ours):
+                if pid not in self.children and pid not in self.servers:
+                    _kill_group(pid)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
     def reply(self, message: dict[str, Any]) -> None:
         """Send a message; a coordinator that is gone is found at the next read."""
@@ -131,9 +158,10 @@ class Server:
             self.control.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _run_node(message: dict[str, Any], events: int) -> None:
+def _run_node(message: dict[str, Any], events: int, server: int) -> None:
     os.setsid()
-    _die_with_parent()
+    _die_with(server)
+    _adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     log = os.open(message["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -147,11 +175,18 @@ def _run_node(message: dict[str, Any], events: int) -> None:
     sys.stderr.flush()
 
 
-def _die_with_parent() -> None:
+def _die_with(server: int) -> None:
     """Ask Linux to end this process when its server ends, however that happens."""
-    if sys.platform == "linux":
-        assert _LIBC is not None
+    if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != server:  # it has ended before we asked
+            os._exit(1)
+
+
+def _adopt_orphans() -> None:
+    """Ask Linux for the descendants whose own parents end, so that none escapes."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _kill_group(pid: int) -> None:
@@ -172,6 +207,7 @@ def preload(imports: list[str]) -> None:
 
 def serve(control: socket.socket, imports: list[str]) -> None:
     """Preload, then serve."""
+    _adopt_orphans()
     preload(imports)
     Server(control).serve()
 

@@ -14,7 +14,7 @@ from orchestration.artifacts import Artifact, staging
 from orchestration.beam import Beam
 from orchestration.component import Component, Kind
 from orchestration.context import RunContext
-from orchestration.errors import ArtifactTypeError, SkipNode
+from orchestration.errors import ArtifactError, ArtifactTypeError, SkipNode
 from orchestration.failure import user_failure
 from orchestration.records import Output
 from orchestration.settings import Settings, use
@@ -78,22 +78,36 @@ def _injected(call: Call, emit: Emit) -> dict[str, Any]:
 
 
 def _publish(call: Call, returned: Any) -> list[Output]:
-    return [
-        Output.of(name, publish(artifact, call.settings.artifacts))
-        for name, artifact in _by_output(call.component, returned).items()
-    ]
+    found = _by_output(call.component, returned)
+    for artifact in found.values():
+        if not artifact.digest and call.staging not in Path(artifact.uri).parents:
+            kind = type(artifact).__name__
+            raise ArtifactError(
+                f"{call.component.name} returned a {kind} that lies elsewhere",
+                expected=f"one made with {kind}.new(…), or an input",
+                received=artifact.uri,
+                at=call.component.where,
+            )
+    return [Output.of(name, publish(artifact, call.settings.artifacts)) for name, artifact in found.items()]
 
 
 def _by_output(component: Component[Any], returned: Any) -> Mapping[str, Artifact]:
     kinds = component.outputs
     if not kinds:
         return {}
-    values = [returned] if list(kinds) == ["output"] else list(returned)
+    values = [returned] if list(kinds) == ["output"] else returned
+    if not isinstance(values, list | tuple) or len(values) != len(kinds):
+        raise ArtifactTypeError(
+            f"{component.name} returned something else than it promises",
+            expected=", ".join(f"{name}: {kind.__name__}" for name, kind in kinds.items()),
+            received=f"{type(returned).__name__} {returned!r}"[:200],
+            at=component.where,
+        )
     for (name, kind), value in zip(kinds.items(), values, strict=True):
         if not isinstance(value, kind):
             raise ArtifactTypeError(
-                f"{component.name} returned another type than it promises",
-                expected=f"{name}: {kind.__name__}",
+                f"{component.name} returned something else than it promises",
+                expected=f"{name}: {kind.__name__}" if len(kinds) > 1 else kind.__name__,
                 received=f"{type(value).__name__} {value!r}"[:200],
                 at=component.where,
             )

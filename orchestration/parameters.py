@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
@@ -111,6 +112,8 @@ def _is_structure(kind: Any) -> bool:
 
 
 def _shown(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " or ".join(str(choice.value) for choice in annotation)
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
     return str(annotation).replace("typing.", "").replace("collections.abc.", "")
@@ -132,6 +135,7 @@ def bind_parameters(
     import difflib
 
     signature = inspect.signature(function)
+    at = "" if text else None  # a command line is no place in a file
     hints = typing.get_type_hints(function)
     for name in given:
         if name not in signature.parameters:
@@ -140,20 +144,20 @@ def bind_parameters(
                 f'pipeline {function.__name__} has no parameter "{name}"',
                 expected=", ".join(signature.parameters) or "no parameter",
                 received=f"{name}={given[name]!r}",
-                at="",
+                at=at,
                 next=f"did you mean --{close[0].replace('_', '-')}?" if close else None,
             )
     bound: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         if name in given:
             label = f'parameter "{name}" of pipeline {function.__name__}'
-            bound[name] = check_value(given[name], hints.get(name, Any), label, "", text=text)
+            bound[name] = check_value(given[name], hints.get(name, Any), label, at, text=text)
         elif parameter.default is parameter.empty:
             raise ArgumentError(
                 f'pipeline {function.__name__} needs its parameter "{name}"',
                 expected=f"--{name.replace('_', '-')} {_shown(hints.get(name, str)).upper()}",
                 received="nothing",
-                at="",
+                at=at,
             )
         else:
             bound[name] = parameter.default

@@ -265,28 +265,35 @@ def load_pipeline(where: str, project: Path) -> Pipeline:
     file, _, name = where.partition(":")
     path = Path(file)
     if not path.suffix and not path.exists():
-        path, name = project / "pipelines" / f"{file}.py", name or file
+        path = project / "pipelines" / f"{file}.py"
     if not path.is_file():
-        known = sorted(p.stem for p in (project / "pipelines").glob("*.py") if p.stem != "__init__")
-        raise PipelineError(
-            f"there is no pipeline file {where}",
-            expected="a Python file with a @pipeline function"
-            + (f", or {', '.join(known)}" if known else ""),
-            received=where,
-            at="",
-            next="headrace list",
-        )
+        raise _no_file(where, project)
     found = pipelines_in(import_file(path.resolve(), project))
-    if name and name in found:
-        return found[name]
+    wanted = name or path.stem
+    if wanted in found:
+        return found[wanted]
     if len(found) == 1 and not name:
         return next(iter(found.values()))
-    how_many = f"{len(found)} pipelines, and none is named" if found else "no pipeline"
+    how_many = f"{len(found)} pipelines, none of them called {wanted}" if found else "no pipeline"
+    close = difflib.get_close_matches(wanted, found, n=1)
     raise PipelineError(
-        f'{path} holds no pipeline "{name}"' if name else f"{path} holds {how_many}",
-        expected=" or ".join(f"{path}:{each}" for each in found) or "a function marked with @pipeline",
+        f'{file} holds no pipeline "{name}"' if name else f"{file} holds {how_many}",
+        expected=" or ".join(found) or "a function marked with @pipeline",
         received=where,
         at="",
+        next=f"did you mean {file}:{close[0]}?" if close else None,
+    )
+
+
+def _no_file(where: str, project: Path) -> PipelineError:
+    known = [path.stem for path in _files(project)]
+    close = difflib.get_close_matches(where, known, n=1)
+    return PipelineError(
+        f"there is no pipeline file {where}",
+        expected="a Python file with a @pipeline function" + "".join(f", or {name}" for name in known),
+        received=where,
+        at="",
+        next=f"did you mean {close[0]}?" if close else "headrace list",
     )
 
 
@@ -335,9 +342,13 @@ def _own_error(error: Exception, when: str) -> PipelineError:
 
 def discover(project: Path) -> Iterator[Pipeline]:
     """Yield the pipelines of ``pipelines/*.py`` below a project's root, by file."""
-    for path in sorted((project / "pipelines").glob("*.py")):
-        if "@pipeline" in path.read_text(encoding="utf-8"):
-            yield from pipelines_in(import_file(path.resolve(), project)).values()
+    for path in _files(project):
+        yield from pipelines_in(import_file(path.resolve(), project)).values()
+
+
+def _files(project: Path) -> list[Path]:
+    found = sorted((project / "pipelines").glob("*.py"))
+    return [path for path in found if "@pipeline" in path.read_text(encoding="utf-8")]
 
 
 def parameter_types(found: Pipeline) -> dict[str, Any]:

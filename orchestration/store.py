@@ -7,6 +7,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,19 +51,23 @@ def verify(artifact: Artifact) -> str:
     """Return what is wrong with a published artifact, or "" if every byte is as it was published."""
     try:
         manifest = json.loads((artifact.path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        listed = {str(entry["path"]): entry for entry in manifest["files"]}
+        unchanged = manifest["digest"] == artifact.digest == _digest(manifest)
+    except (OSError, ValueError, TypeError, KeyError):
         return f"{artifact.uri} is gone or has no readable manifest"
-    if manifest.get("digest") != artifact.digest or _digest(manifest) != artifact.digest:
+    if not unchanged:
         return f"the manifest of {artifact.uri} is not the one that was published"
-    for entry in manifest["files"]:
-        path = artifact.path / entry["path"]
+    for name, entry in listed.items():
+        path = artifact.path / name
         try:
             whole = path.stat().st_size == entry["size"] and sha256(path) == entry["sha256"]
         except OSError:
             return f"{path} is gone"
         if not whole:
             return f"{path} has changed since it was published"
-    return ""
+    found = (path for path in _files(artifact.path) if not path.name.startswith("."))
+    added = [path for path in found if path.relative_to(artifact.path).as_posix() not in {MANIFEST, *listed}]
+    return f"{added[0]} was not published with {artifact.uri}" if added else ""
 
 
 def sha256(path: Path) -> str:
@@ -111,7 +116,8 @@ def _move(folder: Path, target: Path) -> None:
             return
         aside = target.parent.parent / DAMAGED / f"{target.name}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(exist_ok=True)
-        target.rename(aside)
+        with suppress(FileNotFoundError):  # another process did it first
+            target.rename(aside)
     raise ArtifactError(f"{target} cannot be replaced", expected="a folder that can be renamed", at="")
 
 
@@ -122,9 +128,14 @@ def _is_whole(folder: Path) -> bool:
 def _upload(folder: Path, target: Path, manifest: str) -> None:
     """Copy to an object store; readers look for the manifest, which is written last."""
     if (target / MANIFEST).exists():
-        return
+        if _is_whole(target):
+            return
+        (target / MANIFEST).unlink()
+        for stale in _files(target):
+            stale.unlink()
     for path in _files(folder):
         remote = target / path.relative_to(folder).as_posix()
+        remote.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as source, remote.open("wb") as sink:
             shutil.copyfileobj(source, sink, _CHUNK)
     (target / MANIFEST).write_text(manifest, encoding="utf-8")

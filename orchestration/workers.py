@@ -67,6 +67,7 @@ class ForkServer:
         self._children: dict[int, Child] = {}
         self._lock = threading.Lock()
         self._count = 0
+        self.ended = False
         threading.Thread(target=self._listen, daemon=True, name="headrace-forkserver").start()
 
     def run(self, payload: Path, log: Path) -> Child:
@@ -105,6 +106,7 @@ class ForkServer:
             for line in lines:
                 self._take(json.loads(line))
         with self._lock:
+            self.ended = True
             for child in self._children.values():
                 _lost(child, ConnectionError("the fork server has ended"))
 
@@ -113,7 +115,9 @@ class ForkServer:
             if "exit" not in message:
                 self._children[message["id"]].pid.set_result(message["pid"])
                 return
-            child = self._children.pop(message["id"])
+            child = self._children.pop(message["id"], None)
+        if child is None:
+            return
         status = message["status"]
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         code = 0 if number else os.WEXITSTATUS(status)
@@ -121,6 +125,9 @@ class ForkServer:
 
 
 def _lost(child: Child, error: Exception) -> None:
+    if child.pid.done() and not child.pid.exception():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid.result(), signal.SIGKILL)  # what it started has no server to end it
     for future in (child.pid, child.exit):
         if not future.done():
             future.set_exception(error)
@@ -175,7 +182,7 @@ class Workers:
             return self._grow(imports)
 
     def _grow(self, imports: tuple[str, ...]) -> ForkServer:
-        if imports in self._servers:
+        if imports in self._servers and not self._servers[imports].ended:
             return self._servers[imports]
         server = self._grow(imports[:-1]).branch(imports[-1:]) if imports else self._root()
         self._servers[imports] = server
@@ -210,14 +217,30 @@ def wait_for_exit(child: Child) -> Exit | None:
         return None
 
 
-def deadline(child: Child, seconds: float | None) -> threading.Timer | None:
-    """Start the clock that ends a child after its timeout; the caller cancels it."""
-    if seconds is None:
-        return None
-    timer = threading.Timer(seconds, child.stop)
-    timer.daemon = True
-    timer.start()
-    return timer
+class Deadline:
+    """Ends a child that takes too long. The clock starts when the child does, not while its server imports."""
+
+    def __init__(self, child: Child, seconds: float | None) -> None:
+        self.passed = False
+        self._child = child
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+        child.pid.add_done_callback(self._start)
+
+    def _start(self, _pid: Future[int]) -> None:
+        if self._seconds is not None:
+            self._timer = threading.Timer(self._seconds, self._stop)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _stop(self) -> None:
+        self.passed = True
+        self._child.stop()
+
+    def cancel(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def now() -> float:

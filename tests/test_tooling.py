@@ -142,7 +142,7 @@ def fake_python(folder: Path, fits: bool) -> str:
     answers = f"""#!/bin/sh
 case "$*" in
     --version) echo "Python 3.9.1" ;;
-    *version_info*venv*) echo python3.12-venv ;;
+    *-venv*) echo python3.12-venv ;;
     *version_info*) exit {0 if fits else 1} ;;
     *"import ensurepip"*|*pip*) exit 1 ;;
 esac
@@ -263,3 +263,26 @@ def test_the_examples_of_the_pipeline_language_run(tmp_path: Path) -> None:
 def test_python_in_documents_is_python(document: Path) -> None:
     for block in blocks(document):
         ast.parse(block)
+
+
+def stubs(document: Path) -> dict[str, ast.FunctionDef]:
+    """The signatures a document shows, ``def name(…): ...``, by name."""
+    parsed = (node for block in blocks(document) for node in ast.parse(block).body)
+    return {node.name: node for node in parsed if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_component_is_documented_with_its_signature() -> None:
+    import components
+    from orchestration import Component
+    from orchestration.component import Kind
+
+    exported = [getattr(components, name) for name in components.__all__]
+    known = {found.name: found for found in exported if isinstance(found, Component)}
+    shown = stubs(ROOT / "docs" / "components.md")
+    assert shown.keys() == known.keys()
+    for name, component in known.items():
+        given = [p for p in component.parameters.values() if p.kind is not Kind.INJECTED]
+        arguments = shown[name].args
+        assert [a.arg for a in (*arguments.args, *arguments.kwonlyargs)] == [p.name for p in given], name
+        defaults = [ast.literal_eval(value) for value in arguments.kw_defaults if value is not None]
+        assert defaults == [p.default for p in given if not p.required], name

@@ -42,6 +42,6 @@ class CsvDialect:
 
 def _is_encoding(name: str) -> bool:
     try:
-        return b"".decode(name) == ""
+        return bool("x".encode(name))
     except LookupError:
         return False

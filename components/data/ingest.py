@@ -147,11 +147,11 @@ def group_files(paths: Sequence[Path]) -> list[list[SourceFile]]:
     names = [str(path) for path in paths]
     root = os.path.commonpath([str(path.parent) for path in paths])
     groups: list[list[SourceFile]] = []
-    size = _GROUP_BYTES
+    size = 0
     for path, name in zip(paths, names, strict=True):
         file = SourceFile(name, os.path.relpath(name, root) if root else name)
         bytes_ = path.stat().st_size
-        if size + bytes_ > _GROUP_BYTES:
+        if not groups or size + bytes_ > _GROUP_BYTES:
             groups.append([])
             size = 0
         groups[-1].append(file)

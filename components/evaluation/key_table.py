@@ -58,8 +58,9 @@ class KeyTable:
 
     def _join(self, keys: Keys, counts: Counts) -> None:
         """Add sorted, distinct keys of this table's level."""
-        together = np.union1d(self.keys, keys) if len(self.keys) else keys
-        if len(together) > len(self.keys):
+        new = keys[~np.isin(keys, self.keys, assume_unique=True)]
+        if len(new):
+            together = np.sort(np.concatenate([self.keys, new]))
             grown = np.zeros((len(together), self.width))
             grown[np.searchsorted(together, self.keys)] = self.counts
             self.keys, self.counts = together, grown
@@ -93,7 +94,8 @@ def align(tables: list[KeyTable]) -> tuple[KeyTable, list[Counts]]:
     """
     level = max(table.level for table in tables)
     same = [table.at_level(level) for table in tables]
-    keys = np.unique(np.concatenate([table.keys for table in same]))
+    keys = np.sort(np.concatenate([table.keys for table in same]))
+    keys = keys[np.diff(keys, prepend=keys[:1] + 1) != 0]  # np.unique, which hashes, is slower here
     spread = []
     for table in same:
         counts = np.zeros((len(keys), table.width))

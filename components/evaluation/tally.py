@@ -15,6 +15,7 @@ from orchestration import DataError
 OVERALL_KEYS = 1 << 17
 SLICE_KEYS = 1 << 13
 BOOTSTRAP_KEYS = 1 << 9
+SLICE_BOOTSTRAP_KEYS = 1 << 8
 BOOTSTRAP_LEVEL = 16  # where resampled tables begin: scores to 1 %, which an interval does not notice
 MOST_SLICES = 10_000
 MOST_RANKED_CLASSES = 50  # beyond, "auc" of one class against the rest is undefined
@@ -107,9 +108,12 @@ class ModelTallies:
     @classmethod
     def create(cls, task: Task, classes: int, replicates: int, key: SliceKey) -> ModelTallies:
         """Return empty tallies; the group of all rows keeps more keys than a slice."""
-        keys = OVERALL_KEYS if key == OVERALL else SLICE_KEYS
-        resampled = Tally(task, classes, replicates, BOOTSTRAP_KEYS, BOOTSTRAP_LEVEL) if replicates else None
-        return cls(Tally(task, classes, 1, keys), resampled)
+        overall = key == OVERALL
+        exact = Tally(task, classes, 1, OVERALL_KEYS if overall else SLICE_KEYS)
+        if not replicates:
+            return cls(exact, None)
+        keys = BOOTSTRAP_KEYS if overall else SLICE_BOOTSTRAP_KEYS
+        return cls(exact, Tally(task, classes, replicates, keys, BOOTSTRAP_LEVEL))
 
     def merge(self, other: ModelTallies) -> None:
         """Add the rows of other tallies of the same shape."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
+from components.export.canonical_saved_model import canonicalize
 from components.features.tensorflow_ops import Tables, TensorFlowOps
 
 if TYPE_CHECKING:
@@ -49,5 +50,4 @@ def export_saved_model(frozen: FrozenFeatures, core: keras.Model, output: str, f
     """Write the serving graph with its signature ``serving_default`` to a folder."""
     module = ServingModule(frozen, core, output)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.signature})
-    # The fingerprint holds a random identifier; equal models should be equal bytes.
-    (folder / "fingerprint.pb").unlink(missing_ok=True)
+    canonicalize(folder)

@@ -112,10 +112,14 @@ class KerasTrainer:
         progress.history.append(metrics)
         self._watch(metrics)
         progress.epoch, progress.step = progress.epoch + 1, 0
-        for name, value in metrics.items():
-            self.run.log_metric(name, value, step=progress.epoch)
-        self.run.progress(progress.epoch * len(self.train), self.settings.epochs * len(self.train))
+        self._report(progress.epoch, metrics)
         self._save()
+
+    def _report(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Tell the run an epoch's metrics; also those of an earlier attempt, so that each record is whole."""
+        for name, value in metrics.items():
+            self.run.log_metric(name, value, step=epoch)
+        self.run.progress(epoch * len(self.train), self.settings.epochs * len(self.train))
 
     def _watch(self, metrics: dict[str, float]) -> None:
         patience, progress = self.settings.early_stopping, self.progress
@@ -144,6 +148,8 @@ class KerasTrainer:
         if stored is not None:
             self.progress, self.best = stored.progress, stored.best_arrays
             _assign(self.variables, stored.arrays)
+            for epoch, metrics in enumerate(stored.progress.history, start=1):
+                self._report(epoch, metrics)
 
 
 def check_output(model: keras.Model, rows: Rows, inputs: ModelInputs) -> str | None:

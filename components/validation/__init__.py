@@ -1,6 +1,6 @@
-"""Data validation in three steps: plan the metrics, compute them in Beam, judge them with Great Expectations.
+"""Data validation in three steps: plan the metrics, compute them in Beam, judge them.
 
-``suite`` reads the rules, ``plan`` asks Great Expectations which metrics they need, ``job`` computes these in one
-Beam pass without Great Expectations, ``judge`` looks them up and gives verdicts, ``anomalies`` and ``docs`` tell
-people what is wrong.
+``suite`` reads the rules; ``judge.plan`` asks Great Expectations which metrics they need; ``job`` computes
+these in one Beam pass without Great Expectations; ``judge.judge`` lets Great Expectations look them up;
+``anomalies``, ``report`` and ``docs`` tell people what is wrong, ``evidence`` and ``quarantine`` which rows.
 """

@@ -170,10 +170,11 @@ def _sentence(split: str, verdict: Verdict, value: Any, allowed: Any) -> str:
     rule, rows = verdict.rule, verdict.rows
     if rows is None:
         wanted = ", ".join(f"{name}={shortened(item)}" for name, item in allowed.items())
-        return f"{_subject(rule)} of split {split}: found {shortened(value)}, expected {what(rule)} {wanted}".rstrip()
+        found = f"{_subject(rule)} of split {split}: found {shortened(value)}"
+        return f"{found}, expected {what(rule)} {wanted}".rstrip()
     share = f" ({value:.3g} %)" if isinstance(value, int | float) else ""
     examples = verdict.result.get("partial_unexpected_list") or []
-    shown = f", as {shortened(examples[0])}" if any(item is not None for item in examples[:1]) else ""
+    shown = f", e.g. {shortened(examples[0])}" if any(item is not None for item in examples[:1]) else ""
     return f"{_subject(rule)} of split {split}: {rows:,} rows{share} break {what(rule)}{_bounds(rule)}{shown}"
 
 

@@ -81,7 +81,7 @@ class Computer:
         self.columns = [name for name in schema.names if name in read]
 
     def _rehearse(self, found: Recipe) -> None:
-        """Run a recipe on no rows: what cannot work for the columns' types fails here, before any row is read."""
+        """Run a recipe on no rows: a column that is not there is found before any row is read."""
         view = View(pa.RecordBatch.from_pylist([], schema=self.schema), np.empty(0, np.int64))
         for spec in found.needs.values():
             if isinstance(spec, PartSpec):

@@ -1,7 +1,8 @@
-"""What a column's values are like: a summary of at most a thousand points, and how far two of them are apart."""
+"""What a column's values are like, in at most a thousand points, and how far two columns are apart."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -158,7 +159,7 @@ def _cumulated(
     values: NDArray[np.float64], counts: NDArray[np.float64], points: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     sums: NDArray[np.float64] = np.concatenate([[0.0], np.cumsum(counts)])
-    return sums[np.searchsorted(values, points, side="right")] / sums[-1]
+    return np.asarray(sums[np.searchsorted(values, points, side="right")] / sums[-1])
 
 
 def _by_value(side: Mapping[str, Any], names: list[Any]) -> NDArray[np.float64]:
@@ -181,7 +182,7 @@ def _by_edge(side: Mapping[str, Any], edges: NDArray[np.float64]) -> NDArray[np.
 
 def _names(edges: NDArray[np.float64]) -> list[str]:
     ends = [f"{edge:.6g}" for edge in edges]
-    middle = [f"({low}, {high}]" for low, high in zip(ends, ends[1:], strict=False)]
+    middle = [f"({low}, {high}]" for low, high in itertools.pairwise(ends)]
     return [f"≤ {ends[0]}", *middle, f"> {ends[-1]}"]
 
 
@@ -229,7 +230,7 @@ def chi_square(pair: Pair) -> float:
     Raises:
         InapplicableError: There is only one bin, so nothing can differ.
     """
-    from scipy.special import chdtrc
+    from scipy.special import chdtrc  # type: ignore[import-untyped]  # scipy ships no types
 
     observed = np.stack(pair.counts)
     observed = observed[:, observed.sum(axis=0) > 0]

@@ -89,7 +89,7 @@ def as_json(verdicts: list[Verdict]) -> dict[str, Any]:
 
 def page(name: str, checks: list[Check], verdicts: list[Verdict]) -> str:
     """Return the Data Docs page of one split as one HTML file that needs nothing else."""
-    html = DefaultJinjaPageView().render(
+    html = DefaultJinjaPageView().render(  # type: ignore[no-untyped-call]  # it has no annotations
         ValidationResultsPageRenderer().render(suite_result(name, checks, verdicts))
     )
     html = _REMOTE.sub("", _CALL_TO_ACTION.sub("", html))
@@ -113,6 +113,7 @@ border-top:1px solid #d4d9df;text-align:left;vertical-align:top;overflow-wrap:an
 .alert-danger{background:#fbe0de}.text-success{color:#1a7f37}.text-danger{color:#b42318}.text-warning{color:#9a6700}
 .collapse{display:block}.navbar,.modal,.btn,footer{display:none}ul{padding-left:1.2rem}
 .fa-check-circle::before{content:"\\2713"}.fa-times::before{content:"\\2717"}.fa-exclamation-triangle::before{content:"!"}
-@media(prefers-color-scheme:dark){body{color:#e4e8ed;background:#14181d}.card,.table td,.table th{border-color:#38414b}
+@media(prefers-color-scheme:dark){body{color:#e4e8ed;background:#14181d}
+.card,.table td,.table th{border-color:#38414b}
 .alert{background:#4a3b10}.alert-success{background:#173d22}.alert-danger{background:#4c1d1a}.badge{background:#38414b}}
 """

@@ -1,4 +1,4 @@
-"""Expectations about drift: a column's distribution must stay near a baseline. What cannot be compared is broken."""
+"""Expectations about drift: a distribution stays near a baseline. What cannot be compared is broken."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class MetricStoreExecutionEngine(PandasExecutionEngine):
 
     Args:
         store: The metrics; for planning, one that knows only the columns and their types.
-        others: The stores of all splits, by name: what Great Expectations calls another table is a split here.
+        others: The stores of all splits, by name: what Great Expectations calls another table is a split.
     """
 
     def __init__(self, store: MetricStore, others: Mapping[str, MetricStore] | None = None) -> None:

@@ -83,7 +83,7 @@ class Moments:
         return _rounded(Fraction(self._sum, self.count << _SCALE))
 
     def deviation(self) -> float | None:
-        """Return the sample standard deviation (n - 1), None of fewer than two numbers or of infinite ones."""
+        """Return the sample standard deviation; None of fewer than two numbers or of infinite ones."""
         if self.count < 2 or self._positive_infinities or self._negative_infinities:
             return None
         spread = self._square_sum * self.count - self._sum * self._sum

@@ -1,4 +1,4 @@
-"""Expectations that Great Expectations lacks: Arrow types, known columns, list lengths, finite numbers, UTF-8.
+"""Expectations Great Expectations lacks: Arrow types, known columns, list lengths, finite numbers, UTF-8.
 
 Importing this module registers them, so that a suite can name them like any other.
 """

@@ -16,9 +16,10 @@ MOST_BUCKETS = 32_768
 class Histogram:
     """Counts of values, exact up to ``MOST_BUCKETS`` distinct ones, then of buckets of equal relative width.
 
-    A value's bucket is its double's bit pattern (made monotone) without the lowest ``level`` bits. The level
-    is raised only while more than ``MOST_BUCKETS`` buckets are occupied; as a coarser level never occupies more
-    buckets and more data never fewer, the final level depends on the data alone, not on order or batches.
+    A value's bucket is its double's bit pattern (made monotone) without the lowest ``level`` bits. The
+    level is raised only while more than ``MOST_BUCKETS`` buckets are occupied. A coarser level never
+    occupies more buckets and more data never fewer, so the final level depends on the data alone, not on
+    their order or batches.
 
     Attributes:
         level: Bits left out; 0 while the counts are exact.

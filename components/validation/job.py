@@ -1,4 +1,4 @@
-"""The Beam job: one pass over the rows of every split, an accumulator per row group, a branch for distinct values."""
+"""The Beam job: one pass over every split, an accumulator per row group, a branch for distinct values."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def tasks(examples: Examples, splits: Iterable[str]) -> tuple[list[Task], pa.Sch
 
 
 def _differing(schema: pa.Schema, other: pa.Schema, first: str, second: str) -> ColumnTypeError:
-    names = [n for n in {**dict.fromkeys(schema.names), **dict.fromkeys(other.names)}]
+    names = list(dict.fromkeys([*schema.names, *other.names]))
     types = [{f.name: str(f.type) for f in s} for s in (schema, other)]
     name = next((n for n in names if types[0].get(n) != types[1].get(n)), names[0] if names else "")
     return ColumnTypeError(
@@ -250,6 +250,9 @@ class CountShard(beam.DoFn):
 
 class Merge(beam.CombineFn):
     """Merges keyed accumulators into one dictionary: few keys, so one combine for all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def create_accumulator(self) -> dict[Any, Any]:
         """Return nothing yet."""

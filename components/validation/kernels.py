@@ -1,4 +1,4 @@
-"""Row rules: which present values of a column break a rule. One function per rule, found by GX's metric name."""
+"""Row rules: which values of a column keep a rule. One function per rule, by Great Expectations' name."""
 
 from __future__ import annotations
 
@@ -98,12 +98,13 @@ def compare(array: pa.Array, operator: str, value: Any) -> pa.BooleanArray:
         return _COMPARE[operator](array, moment(value, kind))
     if is_text(kind) and isinstance(value, str):
         return _COMPARE[operator](array, pa.scalar(value))
-    value = number(value)
-    if value is None or not (_is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+    bound = number(value)
+    comparable = _is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    if bound is None or not comparable:
         raise InapplicableError(f"{value!r} cannot be compared with {kind}")
     if pa.types.is_integer(array.type):
-        return _compare_integers(array, operator, value)
-    return _COMPARE[operator](array, pa.scalar(value, None if pa.types.is_decimal(kind) else pa.float64()))
+        return _compare_integers(array, operator, bound)
+    return _COMPARE[operator](array, pa.scalar(bound, None if pa.types.is_decimal(kind) else pa.float64()))
 
 
 def _compare_integers(array: pa.Array, operator: str, value: float) -> pa.BooleanArray:

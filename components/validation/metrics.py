@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number (or list) to compute: what Great Expectations calls it, over which columns, with which arguments.
+    """One number or list to compute: Great Expectations' name for it, its columns and its arguments.
 
     Attributes:
         name: Great Expectations' name, as ``column_values.between.unexpected_count``.

@@ -160,8 +160,8 @@ class Ranks:
 class Order:
     """Which present values of a column break an ascending (or descending) order.
 
-    Keeps the first and the last value of every batch; the joints between batches are judged at the end, in the
-    rows' order.
+    Keeps the first and the last value of every batch; the joints between batches are judged at the end, in
+    the rows' order.
     """
 
     def __init__(self, ascending: bool, strictly: bool) -> None:
@@ -198,7 +198,7 @@ class Order:
         found = Violations()
         found.merge(self._inside)
         stretches = sorted(self._stretches)
-        for (_, _, before), (position, after, _) in zip(stretches, stretches[1:], strict=False):
+        for (_, _, before), (position, after, _) in itertools.pairwise(stretches):
             if not self._holds(before, after):
                 found.count += 1
                 found._keep([(position, [after])])

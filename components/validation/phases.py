@@ -1,4 +1,4 @@
-"""Rules whose bounds come from the data itself: a first pass finds the statistics, a second judges the rows."""
+"""Rules whose bounds come from the data: a first pass finds the statistics, a second judges the rows."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def z_score(array: pa.Array, arguments: Mapping[str, Any]) -> pa.BooleanArray:
 
 
 def not_outliers(array: pa.Array, arguments: Mapping[str, Any]) -> pa.BooleanArray:
-    """Values within Tukey's fences (``iqr``) or less than ``multiplier`` deviations from the mean (``std``)."""
+    """Values within Tukey's fences (``iqr``), or within deviations from the mean (``std``)."""
     numbers = _numeric(array)
     found = arguments.get("first", (None, None))
     if isinstance(found[0], list):

@@ -60,8 +60,10 @@ def _anomaly(anomaly: Anomaly, records: list[dict[str, Any]]) -> str:
     )
     table = f"<details><summary>rows</summary><table>{head}{rows}</table>{more}</details>" if shown else ""
     return (
-        f'<section class="{anomaly.severity}"><h2><b>{anomaly.severity}</b> {html.escape(anomaly.message)}</h2>'
-        f"<p><code>{html.escape(anomaly.kind)}</code> <code>{html.escape(str(anomaly.rule))}</code></p>{table}</section>"
+        f'<section class="{anomaly.severity}">'
+        f"<h2><b>{anomaly.severity}</b> {html.escape(anomaly.message)}</h2>"
+        f"<p><code>{html.escape(anomaly.kind)}</code> <code>{html.escape(str(anomaly.rule))}</code></p>"
+        f"{table}</section>"
     )
 
 
@@ -81,7 +83,8 @@ def _checks(split: str, verdicts: list[Verdict]) -> str:
 
 def _check(verdict: Verdict) -> str:
     mark = '<td class="pass">kept</td>' if verdict.success else '<td class="fail">broken</td>'
-    return f"<tr>{mark}<td><code>{html.escape(str(verdict.rule))}</code></td><td>{html.escape(_found(verdict))}</td></tr>"
+    rule, found = html.escape(str(verdict.rule)), html.escape(_found(verdict))
+    return f"<tr>{mark}<td><code>{rule}</code></td><td>{found}</td></tr>"
 
 
 def _found(verdict: Verdict) -> str:
@@ -94,13 +97,15 @@ def _found(verdict: Verdict) -> str:
 
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Validation</title><style>
 :root{color-scheme:light dark;--line:#d4d9df;--bad:#b42318;--good:#1a7f37;--warn:#9a6700}
 @media(prefers-color-scheme:dark){:root{--line:#38414b;--bad:#ff8f85;--good:#6fd58a;--warn:#e3b341}}
 body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1rem;font-weight:400;margin:0;overflow-wrap:anywhere}
-section{border:1px solid var(--line);border-left-width:5px;border-radius:6px;padding:.7rem 1rem;margin:.7rem 0}
+section{border:1px solid var(--line);border-left-width:5px;border-radius:6px}
+section{padding:.7rem 1rem;margin:.7rem 0}
 section.fail{border-left-color:var(--bad)}section.warn{border-left-color:var(--warn)}
 section p{margin:.3rem 0 0}.pass{color:var(--good)}.fail>h2>b,td.fail,h1.fail{color:var(--bad)}
 code{font-size:.85em;overflow-wrap:anywhere}table{border-collapse:collapse;width:100%;margin:.5rem 0}

@@ -12,7 +12,7 @@ from components.validation.job import Computed, Task, compute, tasks
 from components.validation.judge import Check, Verdict, judge, plan
 from components.validation.phases import bind
 from components.validation.quarantine import RowRule, separable, set_aside
-from components.validation.suite import Severity, SuiteError, rules_of
+from components.validation.suite import Rule, Severity, SuiteError, rules_of
 from orchestration import GateError
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ class Outcome:
 def validate(examples: Examples, schema: Schema, splits: list[str], runner: Beam) -> Outcome:
     """Hold splits against a schema.
 
-    Rows that break rules of severity ``quarantine`` are set aside and the others are judged again: the verdicts
-    and metrics are of the rows that go on. A quarantine rule that is still broken then, or whose rows cannot be
-    named, counts as ``fail``.
+    Rows that break rules of severity ``quarantine`` are set aside and the others are judged again: verdicts
+    and metrics are of the rows that go on. A quarantine rule that is still broken then, or whose rows cannot
+    be named, counts as ``fail``.
 
     Raises:
         SuiteError: The schema has no rules, or one cannot be understood.
@@ -79,14 +79,14 @@ def validate(examples: Examples, schema: Schema, splits: list[str], runner: Beam
     rules = rules_of(schema)
     if not rules:
         raise SuiteError("the schema has no rules", expected="columns in schema.json or rules in suite.json")
-    found = final = _judged(examples, rules, splits, runner)
+    found = final = judge_examples(examples, rules, splits, runner)
     out, kept, moved = Validation.new(), examples, []
     emptied: list[str] = []
     aside = _row_rules(found)
     if aside:
         kept = set_aside(examples, aside, found.work, found.schema, out.path / "quarantine", runner)
         emptied = [name for name in splits if not kept.metadata["splits"][name]["rows"]]
-        final = found if emptied else _judged(kept, rules, splits, runner)
+        final = found if emptied else judge_examples(kept, rules, splits, runner)
         named = {(split, rule.identity) for split, own in aside.items() for rule in own}
         moved = [anomaly for anomaly in found.anomalies() if anomaly.identity in named]
     left = [_escalated(anomaly) for anomaly in final.anomalies() if not (emptied and anomaly in moved)]
@@ -115,7 +115,13 @@ def _escalated(anomaly: Anomaly) -> Anomaly:
     return replace(anomaly, severity=Severity.FAIL, message=message)
 
 
-def _judged(examples: Examples, rules: list[Any], splits: list[str], runner: Beam) -> Judged:
+def judge_examples(examples: Examples, rules: list[Rule], splits: list[str], runner: Beam) -> Judged:
+    """Compute what rules need in one pass over some splits, and judge every split.
+
+    Raises:
+        SuiteError: A rule cannot be understood.
+        DataError: The files do not agree on a schema, or could not be read completely.
+    """
     work, schema = tasks(examples, splits)
     checks = plan(rules, {field.name: str(field.type) for field in schema})
     metrics = list({metric.key: metric for check in checks for metric in check.metrics}.values())

@@ -119,17 +119,17 @@ def as_numbers(array: pa.Array, name: str) -> NDArray[Any]:
         array = array.view(pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise InapplicableError(f'column "{name}" holds {kind}, not numbers')
-    return array.to_numpy(zero_copy_only=False)
+    return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
 def is_temporal(kind: pa.DataType) -> bool:
     """Return whether a type is a date or a timestamp."""
-    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a type is a string."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def moment(value: Any, kind: pa.DataType) -> pa.Scalar:

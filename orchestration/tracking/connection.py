@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.tracking.database import make_whole
 from orchestration.tracking.values import RefusedError, model_name
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def connect(settings: Settings) -> MlflowClient:
         for noisy in ("mlflow", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         uri = settings.tracking_uri
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        make_whole(uri)
         return MlflowClient(uri, uri)
     finally:
         if collecting:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.tracking import values
+from orchestration.tracking.connection import Steps, is_final
 from orchestration.tracking.values import RefusedError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def log(
         for m in metrics or ()
     ]
     while named or marked or measured:
-        client.log_batch(
+        _log_batch(
+            client,
             run_id,
             params=named[: values.PARAMETERS_PER_CALL],
             tags=marked[: values.TAGS_PER_CALL],
@@ -55,6 +57,20 @@ def log(
         del named[: values.PARAMETERS_PER_CALL]
         del marked[: values.TAGS_PER_CALL]
         del measured[: values.METRICS_PER_CALL]
+
+
+def _log_batch(client: MlflowClient, run_id: str, **kinds: list[Any]) -> None:
+    """Send all kinds together; if MLflow refuses that, one after the other, so that only one is lost."""
+    try:
+        client.log_batch(run_id, **kinds)
+    except Exception as error:
+        if not is_final(error):
+            raise
+        steps = Steps()
+        for kind, items in kinds.items():
+            if items:
+                steps(client.log_batch, run_id, **{kind: items})
+        steps.end()
 
 
 def dataset(artifact: Item, name: str) -> Any:

@@ -45,7 +45,9 @@ class Models:
         """
         from mlflow.entities import LoggedModelOutput
 
-        model_id = self.find(experiment, output["digest"]) or self._create(experiment, run_ids[0], name, output)
+        model_id = self.find(experiment, output["digest"]) or self._create(
+            experiment, run_ids[0], name, output
+        )
         for run_id in run_ids:
             if not self._linked(run_id, model_id):  # linking twice is an error
                 self._client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
@@ -76,13 +78,17 @@ class Models:
         digest = output["digest"]
         # A process killed between creating and finishing a model left it PENDING: go on with that one.
         found = self._search(experiment, digest)
-        model = found[0] if found else self._client.create_logged_model(
-            experiment,
-            name=model_name(name),
-            source_run_id=run_id,
-            tags=tags({_DIGEST: digest, "headrace.uri": output["uri"], "headrace.type": output["type"]}),
-            params=parameters(_scalars(output.get("metadata") or {})),
-            model_type=output["type"],
+        model = (
+            found[0]
+            if found
+            else self._client.create_logged_model(
+                experiment,
+                name=model_name(name),
+                source_run_id=run_id,
+                tags=tags({_DIGEST: digest, "headrace.uri": output["uri"], "headrace.type": output["type"]}),
+                params=parameters(_scalars(output.get("metadata") or {})),
+                model_type=output["type"],
+            )
         )
         self._upload(model.model_id, output["uri"])
         self._client.finalize_logged_model(model.model_id, "READY")
@@ -121,12 +127,14 @@ class Models:
             name,
             source,
             run_id=run_id,
-            tags=tags({
-                "headrace.version": push["version"],
-                "headrace.uri": push["uri"],
-                "headrace.run": run,
-                _DIGEST: digest,
-            }),
+            tags=tags(
+                {
+                    "headrace.version": push["version"],
+                    "headrace.uri": push["uri"],
+                    "headrace.run": run,
+                    _DIGEST: digest,
+                }
+            ),
             await_creation_for=0,
             model_id=model_id,
         )

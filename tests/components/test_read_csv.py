@@ -31,9 +31,7 @@ def table(examples: Examples, split: str = "all") -> pa.Table:
 
 def bytes_of(examples: Examples) -> dict[str, str]:
     files = sorted(path for path in examples.path.rglob("*") if path.is_file())
-    return {
-        path.relative_to(examples.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    return {str(f.relative_to(examples.path)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
 def test_types_missing_values_and_rows_arrive(tmp_path: Path) -> None:
@@ -62,10 +60,18 @@ def test_types_missing_values_and_rows_arrive(tmp_path: Path) -> None:
     [
         ("a;b\n1;2\n", {"delimiter": ";"}, [{"a": 1, "b": 2}]),
         ("a\tb\n1\t2", {"delimiter": "\t"}, [{"a": 1, "b": 2}]),
-        ("1,x\n2,y\n", {"header": False}, [{"column_1": 1, "column_2": "x"}, {"column_1": 2, "column_2": "y"}]),
+        (
+            "1,x\n2,y\n",
+            {"header": False},
+            [{"column_1": 1, "column_2": "x"}, {"column_1": 2, "column_2": "y"}],
+        ),
         ("1,x\n", {"header": False, "column_names": ["n", "t"]}, [{"n": 1, "t": "x"}]),
         ("a,b\n1,x\n", {"column_names": ["n", "t"]}, [{"n": 1, "t": "x"}]),
-        ("a,b\n1,n/a\n2,NULL\n", {"null_values": ["n/a", "NULL"]}, [{"a": 1, "b": None}, {"a": 2, "b": None}]),
+        (
+            "a,b\n1,n/a\n2,NULL\n",
+            {"null_values": ["n/a", "NULL"]},
+            [{"a": 1, "b": None}, {"a": 2, "b": None}],
+        ),
         ("a,b\n007,1\n", {"column_types": {"a": "string"}}, [{"a": "007", "b": 1}]),
         ("a,b\n1,2\n", {"column_types": {"b": "double"}}, [{"a": 1, "b": 2.0}]),
         ('a,b\n"say \\"hi\\"",1\n', {"escape": "\\"}, [{"a": 'say "hi"', "b": 1}]),
@@ -80,7 +86,9 @@ def test_types_missing_values_and_rows_arrive(tmp_path: Path) -> None:
         ("a,b\n1,\n2,\n", {}, [{"a": 1, "b": None}, {"a": 2, "b": None}]),
     ],
 )
-def test_dialects(tmp_path: Path, text: str | bytes, options: dict[str, Any], expected: list[dict[str, Any]]) -> None:
+def test_dialects(
+    tmp_path: Path, text: str | bytes, options: dict[str, Any], expected: list[dict[str, Any]]
+) -> None:
     assert table(read_csv(write(tmp_path, "a.csv", text), splits=WHOLE, **options)).to_pylist() == expected
 
 
@@ -136,7 +144,11 @@ def test_row_groups_have_a_fixed_size(tmp_path: Path) -> None:
     text = "a\n" + "".join(f"{number}\n" for number in range(300_000))
     examples = read_csv(write(tmp_path, "a.csv", text), splits=WHOLE)
     metadata = pq.read_metadata(examples.files("all")[0])
-    assert [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)] == [131_072, 131_072, 37_856]
+    assert [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)] == [
+        131_072,
+        131_072,
+        37_856,
+    ]
 
 
 def test_metrics_are_logged(tmp_path: Path) -> None:

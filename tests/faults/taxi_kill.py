@@ -48,7 +48,12 @@ def kill_and_resume(home: Path, moment: float) -> Killed:
     arguments = ("run", "pipelines/taxi.py", "--data", str(DATA), "--epochs", "2")
     with (home.parent / f"{home.name}.txt").open("w") as log:
         started = subprocess.Popen(
-            command(*arguments), cwd=ROOT, env=environment(home), stdout=log, stderr=log, start_new_session=True
+            command(*arguments),
+            cwd=ROOT,
+            env=environment(home),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         time.sleep(moment)
         os.killpg(started.pid, signal.SIGKILL)
@@ -56,11 +61,21 @@ def kill_and_resume(home: Path, moment: float) -> Killed:
     done = journal_attempts(home)
     if not done and not run_ids(home):
         resumed = subprocess.run(  # killed before the run was recorded: nothing was begun
-            command(*arguments, "--json"), cwd=ROOT, env=environment(home), capture_output=True, text=True, check=False
+            command(*arguments, "--json"),
+            cwd=ROOT,
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
         )
     else:
         resumed = subprocess.run(
-            command("resume", "--json"), cwd=ROOT, env=environment(home), capture_output=True, text=True, check=False
+            command("resume", "--json"),
+            cwd=ROOT,
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if "there is no unfinished run" in resumed.stderr:
             return Killed(moment, "SUCCEEDED", len(done), contradictions(home))
@@ -113,23 +128,30 @@ def _disagreements(home: Path) -> list[str]:
     client = mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     journal = _journal(home)
     found = []
-    states = {"SUCCEEDED": "FINISHED", "CACHED": "FINISHED", "SKIPPED": "FINISHED", "FAILED": "FAILED",
-              "INTERRUPTED": "KILLED"}
+    states = {"SUCCEEDED": "FINISHED", "CACHED": "FINISHED", "FAILED": "FAILED", "INTERRUPTED": "KILLED"}
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     tracked = client.search_runs(experiments, max_results=1000)
     for run in journal.runs():
-        parents = [r for r in tracked if r.data.tags.get("headrace.run") == run.id and "headrace.node" not in r.data.tags]
+        parents = [
+            r
+            for r in tracked
+            if r.data.tags.get("headrace.run") == run.id and "headrace.node" not in r.data.tags
+        ]
         if [r.info.status for r in parents] != ["FINISHED"]:
             found.append(f"MLflow has {[r.info.status for r in parents]} for run {run.id}")
         for attempt in journal.attempts(run.id):
             same = [
-                r for r in tracked
+                r
+                for r in tracked
                 if (r.data.tags.get("headrace.node"), r.data.tags.get("headrace.attempt"))
-                == (attempt.node, str(attempt.number)) and r.data.tags.get("headrace.run") == run.id
+                == (attempt.node, str(attempt.number))
+                and r.data.tags.get("headrace.run") == run.id
             ]
-            if [r.info.status for r in same] != [states[str(attempt.state)]]:
+            if [r.info.status for r in same] != [states.get(str(attempt.state), "KILLED")]:
                 shown = [r.info.status for r in same]
-                found.append(f"{attempt.node} attempt {attempt.number}: journal {attempt.state}, MLflow {shown}")
+                found.append(
+                    f"{attempt.node} attempt {attempt.number}: journal {attempt.state}, MLflow {shown}"
+                )
     return found
 
 
@@ -152,9 +174,15 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="headrace-kill-"))
         killed = kill_and_resume(folder / "home", choose.uniform(0.3, options.longest))
         bad += killed.state != "SUCCEEDED" or bool(killed.complaints)
-        print(f"{number + 1:>3}  killed at {killed.moment:5.1f} s, {killed.done_before} nodes done, "
-              f"then {killed.state}  {killed.complaints or ''}", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        print(
+            f"{number + 1:>3}  killed at {killed.moment:5.1f} s, {killed.done_before} nodes done, "
+            f"then {killed.state}  {killed.complaints or ''}",
+            flush=True,
+        )
+        if killed.complaints:
+            print(f"     kept in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     print(f"{options.times - bad} of {options.times} clean")
     return 1 if bad else 0
 

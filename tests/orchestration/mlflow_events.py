@@ -117,7 +117,8 @@ def snapshot(uri: str) -> dict[str, Any]:
 
     client = MlflowClient(uri, uri)
     experiments = {e.experiment_id: e.name for e in client.search_experiments() if e.name != "Default"}
-    runs = list(client.search_runs(list(experiments), max_results=1_000)) if experiments else []
+    found = client.search_runs(list(experiments), max_results=1_000) if experiments else []
+    runs = [client.get_run(run.info.run_id) for run in found]  # a search leaves models out
     names = {run.info.run_id: run.info.run_name for run in runs}
     models = client.search_logged_models(list(experiments)) if experiments else []
     labels = {model.model_id: model.name for model in models}
@@ -127,8 +128,8 @@ def snapshot(uri: str) -> dict[str, Any]:
         "runs": sorted((_run(client, run, names, labels) for run in runs), key=lambda run: run["name"]),
         "models": sorted((m.name, str(m.status), m.tags["headrace.digest"], _files(
             client.list_logged_model_artifacts(m.model_id))) for m in models),
-        "versions": sorted((v.name, v.version, v.tags["headrace.version"], names[v.run_id]) for v in versions),
-        "aliases": {m.name: dict(m.aliases) for m in client.search_registered_models()},
+        "versions": sorted((v.name, str(v.version), v.tags["headrace.version"], names[v.run_id]) for v in versions),
+        "aliases": {m.name: {a: str(v) for a, v in m.aliases.items()} for m in client.search_registered_models()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pyarrow as pa
@@ -58,4 +59,4 @@ def cuts(most: int = 40) -> st.SearchStrategy[list[int]]:
 def pieces(found: pa.RecordBatch, places: list[int]) -> list[pa.RecordBatch]:
     """Return a batch cut at some places, empty pieces included."""
     edges = [0, *(min(place, found.num_rows) for place in places), found.num_rows]
-    return [found.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [found.slice(a, b - a) for a, b in itertools.pairwise(edges)]

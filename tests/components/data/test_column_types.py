@@ -31,12 +31,16 @@ def test_a_type_is_read_back_from_its_name(kind: pa.DataType) -> None:
     assert parse_type(str(kind)).equals(kind)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("int", pa.int64()), ("date32", pa.date32()), ("text", pa.string())])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("int", pa.int64()), ("date32", pa.date32()), ("text", pa.string())]
+)
 def test_aliases(name: str, kind: pa.DataType) -> None:
     assert parse_type(name).equals(kind)
 
 
-@pytest.mark.parametrize("name", ["", "number", "list<>", "list<item: foo>", "struct<a: int64", "int64 x", "<"])
+@pytest.mark.parametrize(
+    "name", ["", "number", "list<>", "list<item: foo>", "struct<a: int64", "int64 x", "<"]
+)
 def test_a_name_that_means_no_type_is_refused(name: str) -> None:
     with pytest.raises(ArgumentError, match="is not a column type"):
         parse_type(name)
@@ -93,12 +97,16 @@ def test_misfits_are_found_one_by_one(texts: list[str | None]) -> None:
         (pa.bool_(), pa.int64(), None),
     ],
 )
-def test_joining_types_goes_both_ways(left: pa.DataType, right: pa.DataType, joined: pa.DataType | None) -> None:
+def test_joining_types_goes_both_ways(
+    left: pa.DataType, right: pa.DataType, joined: pa.DataType | None
+) -> None:
     assert join_types(left, right) == joined
     assert join_types(right, left) == joined
     assert join_types(left, right, text=True) == (joined if joined is not None else pa.string())
 
 
 def test_stored_types_hold_no_dictionaries() -> None:
-    kind = pa.struct([("a", pa.dictionary(pa.int32(), pa.large_string())), ("b", pa.large_list(pa.float16()))])
+    kind = pa.struct(
+        [("a", pa.dictionary(pa.int32(), pa.large_string())), ("b", pa.large_list(pa.float16()))]
+    )
     assert str(stored_type(kind)) == "struct<a: string, b: list<item: float>>"

@@ -42,7 +42,9 @@ def test_few_numbers_are_counted_exactly(one: list[int], two: list[int]) -> None
 
 
 @given(WORDS, WORDS, WORDS)
-def test_many_texts_are_counted_within_the_stated_error(one: list[str], two: list[str], three: list[str]) -> None:
+def test_many_texts_are_counted_within_the_stated_error(
+    one: list[str], two: list[str], three: list[str]
+) -> None:
     exact = Counter(one + two + three)
     parts = [of_texts(words, 8) for words in (one, two, three)]
     left = parts[0].merged(parts[1]).merged(parts[2])

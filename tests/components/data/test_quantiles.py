@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,13 +42,13 @@ def test_ranks_keep_within_the_stated_slack(groups: list[list[float]], size: int
 @pytest.mark.parametrize("name", ["normal", "lognormal", "few", "spike"])
 def test_the_error_stays_small_over_many_merges(name: str) -> None:
     random = np.random.default_rng(3)
-    make = {
+    makers: dict[str, Callable[[], Floats]] = {
         "normal": lambda: random.normal(size=5000),
         "lognormal": lambda: random.lognormal(0, 3, 5000),
         "few": lambda: random.integers(0, 30, 5000).astype(float),
         "spike": lambda: np.where(random.random(5000) < 0.9, 0.0, random.normal(size=5000)),
-    }[name]
-    groups = [make() for _ in range(64)]
+    }
+    groups = [makers[name]() for _ in range(64)]
     layer = [of(group).compressed(1000) for group in groups]
     while len(layer) > 1:
         layer = [a.merged(b).compressed(1000) for a, b in zip(layer[::2], layer[1::2], strict=True)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ cuts = st.lists(st.integers(0, 60), max_size=4)
 
 def parts_of(values: list[Any], places: list[int]) -> list[list[Any]]:
     edges = [0, *sorted(min(place, len(values)) for place in places), len(values)]
-    return [values[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return [values[start:stop] for start, stop in pairwise(edges)]
 
 
 def merged(parts: list[Any]) -> Any:
@@ -120,7 +121,7 @@ def test_tokens_do_not_depend_on_split(values: list[str | None], places: list[in
     whole = tokens_of(values)
     assert merged([tokens_of(part) for part in parts_of(values, places)]) == whole
     assert whole.missing == sum(not value for value in values)
-    counts = sorted(((-values.count(value), value) for value in set(values) if value))
+    counts = sorted((-values.count(value), value) for value in set(values) if value)
     assert whole.vocabulary(top=5, min_count=2) == [value for count, value in counts if count <= -2][:5]
 
 

@@ -41,7 +41,7 @@ def computed(part: Any, values: list[Any], probes: list[Any], kind: pa.DataType)
     return rows
 
 
-F, I, S = pa.float64(), pa.int64(), pa.string()
+FLOAT, WHOLE, TEXT = pa.float64(), pa.int64(), pa.string()
 
 
 @pytest.mark.parametrize(
@@ -65,25 +65,25 @@ F, I, S = pa.float64(), pa.int64(), pa.string()
     ],
 )
 def test_numbers(part: Any, values: list[Any], probes: list[Any], expected: list[float]) -> None:
-    assert computed(part, values, probes, F) == pytest.approx(expected, abs=1e-6)
+    assert computed(part, values, probes, FLOAT) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("part", "kind", "values", "probes", "expected"),
     [
-        (numeric("c").identity(3), I, [0], [0, 2, 3, -1, None, 2**62], [1, 3, 4, 4, 0, 4]),
+        (numeric("c").identity(3), WHOLE, [0], [0, 2, 3, -1, None, 2**62], [1, 3, 4, 4, 0, 4]),
         (
             categorical("c").vocabulary(),
-            S,
+            TEXT,
             ["b", "a", "b", "c"],
             ["b", "a", "c", "d", None, ""],
             [1, 2, 3, 4, 0, 0],
         ),
-        (categorical("c").vocabulary(top=1, oov=0), S, ["b", "a", "b"], ["b", "a", None], [1, 0, 0]),
-        (categorical("c").vocabulary(min_count=2), S, ["b", "a", "b"], ["b", "a"], [1, 2]),
-        (categorical("c").vocabulary(), I, [9, -3, 9], [9, -3, 5, None], [1, 2, 3, 0]),
+        (categorical("c").vocabulary(top=1, oov=0), TEXT, ["b", "a", "b"], ["b", "a", None], [1, 0, 0]),
+        (categorical("c").vocabulary(min_count=2), TEXT, ["b", "a", "b"], ["b", "a"], [1, 2]),
+        (categorical("c").vocabulary(), WHOLE, [9, -3, 9], [9, -3, 5, None], [1, 2, 3, 0]),
         (categorical("c").vocabulary(), pa.bool_(), [True, False, True], [True, False, None], [1, 2, 0]),
-        (categorical("c").vocabulary(), S, ["a\nb", "\u65e5 "], ["a\nb", "\u65e5 ", "a"], [1, 2, 3]),
+        (categorical("c").vocabulary(), TEXT, ["a\nb", "\u65e5 "], ["a\nb", "\u65e5 ", "a"], [1, 2, 3]),
     ],
 )
 def test_categories(
@@ -94,11 +94,11 @@ def test_categories(
 
 def test_one_hot_has_a_column_for_missing_and_for_unknown() -> None:
     part = categorical("c").vocabulary().one_hot()
-    rows = computed(part, ["a", "b"], ["a", "b", None, "z"], S)
+    rows = computed(part, ["a", "b"], ["a", "b", None, "z"], TEXT)
     assert rows == [[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
 
 
-@given(st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)))
+@given(st.datetimes())
 def test_calendar_parts(moment: dt.datetime) -> None:
     seconds = calendar.timegm(moment.timetuple())
     expected = {
@@ -117,7 +117,7 @@ def test_calendar_parts(moment: dt.datetime) -> None:
 def test_times_out_of_range_are_missing_and_units_are_kept() -> None:
     part = timestamp("c", unit="ms").parts("hour")
     probes = [3_600_000, -1, None, 2**62, MISSING_INT + 1]
-    assert computed(part, [0], probes, I) == [2, 24, 0, 0, 0]
+    assert computed(part, [0], probes, WHOLE) == [2, 24, 0, 0, 0]
 
 
 @pytest.mark.parametrize("buckets", [10_000, 7])
@@ -128,8 +128,8 @@ def test_crosses_keep_pairs_apart_where_there_is_room(buckets: int) -> None:
     pairs = [(a, b) for a in (*range(-1, 4), None) for b in (*range(-1, 5), None)]
     batch = pa.record_batch(
         {
-            "a": pa.array([a for a, _ in pairs], I),
-            "b": pa.array([b for _, b in pairs], I),
+            "a": pa.array([a for a, _ in pairs], WHOLE),
+            "b": pa.array([b for _, b in pairs], WHOLE),
             "y": [0.0] * len(pairs),
         }
     )

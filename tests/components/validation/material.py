@@ -1,4 +1,4 @@
-"""What the validation tests are made of: real tables, examples written from tables, suites, plain Great Expectations."""
+"""What the validation tests are made of: real tables, examples, suites, and plain Great Expectations."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ class Plain:
 
 
 def plain_results(table: pa.Table, rules: list[Rule]) -> list[Plain]:
-    """Return plain Great Expectations' results of rules on the table as a pandas frame, in the rules' order."""
+    """Return plain Great Expectations' results on the table as a pandas frame, in the rules' order."""
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
@@ -220,7 +220,7 @@ def _plain(batch: Any, one: Rule) -> Plain:
 
     try:
         found = batch.validate(expectation(one), result_format="BASIC")
-    except Exception as error:  # plain Great Expectations lets some planning errors through
+    except Exception as error:  # noqa: BLE001 - plain Great Expectations lets some planning errors through
         return Plain(False, {}, str(error))
     raised = found.exception_info.get("raised_exception", True)
     return Plain(bool(found.success), found.result, str(found.exception_info) if raised else None)
