@@ -24,8 +24,10 @@ lint: $(READY)  ## Check style and types.
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m mypy
 
-bench: $(READY)  ## Measure what a run costs (CPU seconds, memory); wants a quiet machine.
-	@$(PYTHON_BIN) -m pytest tests/benchmarks -s --slow $(ARGS)
+bench: $(READY)  ## Measure what things cost (CPU seconds, memory); wants a quiet machine.
+	@set -e; for name in $$(cd tests/benchmarks && grep -l __main__ *.py | sed 's/\.py//'); do \
+	    echo "== $$name"; $(PYTHON_BIN) -m tests.benchmarks.$$name $(ARGS); \
+	done
 
 pins: $(READY)  ## Resolve the newest fitting versions into constraints.txt.
 	@$(PYTHON_BIN) -m pip install --quiet --upgrade pip  # before 23.2 it downloads every package to look at it

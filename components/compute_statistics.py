@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from components.data.accumulator import Settings
-    from components.data.table_accumulator import TableAccumulator
+    from components.data.statistics import DatasetStatistics
 
 
 @component(imports=("pyarrow.parquet", "apache_beam"))
@@ -46,13 +46,12 @@ def compute_statistics(
     require(1 <= top_k <= 1000, "top_k", "1 to 1,000 values", top_k)
     from components.data.accumulator import Settings, capacity_for
     from components.data.readable_json import write_readable
-    from components.data.table_accumulator import extract
     from components.statistics_report import render_report
 
     started = time.monotonic()
     schema = examples.arrow_schema()
     settings = Settings(quantile_error, top_k, capacity_for(examples.rows, len(schema)))
-    statistics = extract(_accumulate(examples, schema, settings, beam), settings)
+    statistics = _describe(examples, schema, settings, beam)
     out = Statistics.new(rows=examples.rows, columns=len(statistics.columns))
     write_readable(out.file("statistics.json"), statistics.to_json())
     out.file("report.html").write_text(render_report(statistics), encoding="utf-8")
@@ -62,42 +61,31 @@ def compute_statistics(
     return out
 
 
-def _accumulate(
-    examples: Examples, schema: pa.Schema, settings: Settings, beam: Beam
-) -> dict[str, TableAccumulator]:
+def _describe(examples: Examples, schema: pa.Schema, settings: Settings, beam: Beam) -> DatasetStatistics:
     import apache_beam as beam_sdk
 
     from components.data.outcome import value_of
-    from components.data.table_accumulator import (
-        MergeTables,
-        TableAccumulator,
-        accumulate_run,
-        row_group_runs,
-    )
+    from components.data.table_accumulator import DescribeSplits, accumulate_run, row_group_runs
 
     work = [
         run
         for split in examples.splits
-        for run in row_group_runs(split, [str(file) for file in examples.files(split)])
+        for run in row_group_runs(split, [str(file) for file in examples.files(split)], len(schema))
     ]
+    describe = DescribeSplits(examples.splits, schema, settings)
     with beam.pipeline() as job:
-        outcomes = (
+        statistics = (
             job
             | "RowGroups" >> beam_sdk.Create(work)
             | "Spread" >> beam_sdk.Reshuffle()
             | "Accumulate" >> beam_sdk.Map(accumulate_run, schema, settings)
+            | "Describe" >> beam_sdk.CombineGlobally(describe)
         )
-        merged = (
-            outcomes
-            | "Merge" >> beam_sdk.CombinePerKey(MergeTables())
-            | "Splits" >> beam_sdk.CombineGlobally(beam_sdk.combiners.ToDictCombineFn())
-        )
-        result = beam.result(merged)
-    found = {split: value_of(table) for split, table in result.get().items()}
-    tables = {split: found.get(split) or TableAccumulator(schema, settings) for split in examples.splits}
-    for split, table in tables.items():
-        _balance(split, table.rows, int(examples.metadata["splits"][split]["rows"]))
-    return tables
+        result = beam.result(statistics)
+    found: DatasetStatistics = value_of(result.get())
+    for split, described in found.splits.items():
+        _balance(split, described.rows, int(examples.metadata["splits"][split]["rows"]))
+    return found
 
 
 def _balance(split: str, read: int, expected: int) -> None:

@@ -32,10 +32,9 @@ def evaluate_model(
 ) -> Evaluation:
     """Measure a model on raw rows and decide whether it may go live.
 
-    Model and champion predict the same rows in one Beam pass; every metric is a mergeable tally of
-    labels and predictions, so the result does not depend on files, batches or workers. Gates fail
-    closed: no rows, no slice, an undefined metric or a champion that cannot be evaluated all mean
-    "not blessed". Only the absence of a champion lets a change gate pass, unless it says otherwise.
+    Model and champion predict the same rows in one Beam pass, tallied so that neither files nor
+    batches nor workers change the result. Gates fail closed: no rows, no slice, an undefined metric
+    or a champion that cannot be evaluated all mean "not blessed".
 
     Args:
         model: The candidate.

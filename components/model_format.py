@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -137,7 +138,10 @@ def load_manifest(model_or_path: Model | Path | str) -> ModelManifest:
     path = _folder(model_or_path) / MANIFEST_FILE
     if not path.exists():
         raise ArtifactError("the model has no manifest", expected=str(path), received="no such file")
-    return ModelManifest.from_json(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return ModelManifest.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ArtifactError(f"the model's manifest cannot be read: {error}", received=str(path)) from error
 
 
 def load_predictor(model_or_path: Model | Path | str, runtime: Runtime = "onnx") -> Predictor:
@@ -210,6 +214,23 @@ def encode(
     return arrays
 
 
+def parameter_names(inputs: Sequence[Input]) -> dict[str, str]:
+    """Return what each raw feature is called as a parameter of the SavedModel's Python function.
+
+    TensorFlow wants identifiers there, so ``"trip miles"`` becomes ``input_3``, by its position.
+    The signature itself, as TensorFlow Serving reads it, keeps the raw names.
+    """
+    used = {one.name for one in inputs}
+    names = {}
+    for place, one in enumerate(inputs):
+        usable = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", one.name) and one.name != "self"
+        name = one.name if usable else f"input_{place}"
+        while name != one.name and name in used:
+            name += "_"
+        names[one.name] = name
+    return names
+
+
 def missing_column(name: str, names: list[str]) -> DataError:
     """Return the error for a column that is not there, with the closest name that is."""
     close = difflib.get_close_matches(name, names, n=1)
@@ -249,6 +270,7 @@ class TensorFlowPredictor:
         import tensorflow as tf
 
         self.manifest = manifest
+        self._names = parameter_names(manifest.inputs)
         self._loaded = tf.saved_model.load(str(folder))
         self._signature = self._loaded.signatures["serving_default"]
 
@@ -257,7 +279,7 @@ class TensorFlowPredictor:
         import tensorflow as tf
 
         arrays = encode(self.manifest.inputs, batch)
-        tensors = {name: tf.constant(values) for name, values in arrays.items()}
+        tensors = {self._names[name]: tf.constant(values) for name, values in arrays.items()}
         answer: np.ndarray = self._signature(**tensors)[self.manifest.outputs[0]].numpy()
         return answer
 

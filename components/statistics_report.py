@@ -18,8 +18,8 @@ def render_report(statistics: DatasetStatistics) -> str:
     page = _asset("page.html")
     for mark, text in (
         ("/*STYLE*/", _asset("style.css")),
-        ("/*DATA*/", _embedded(_payload(statistics))),
         ("/*SCRIPT*/", _asset("script.js")),
+        ("/*DATA*/", _embedded(_payload(statistics))),  # last: a value may look like a mark
     ):
         page = page.replace(mark, text, 1)
     return page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -75,6 +74,7 @@ def train_model(
         ArgumentError: A setting is out of range, ``build_model`` is not a module-level function, or
             what it returns is no compiled model for the task.
         DataError: There are no rows to learn from, or training diverged.
+        ExportError: The model cannot be exported, or an export answers differently.
     """
     from components.features.transformed import load_frozen, load_rows, split_rows
     from components.training.inputs import ModelInputs
@@ -109,11 +109,13 @@ def _train(
     run: RunContext,
     data: str,
 ) -> keras.Model:
+    from components.export.onnx_model import convert_core
     from components.training.keras_trainer import KerasTrainer, check_output, prepare
 
     prepare(settings)
     core = build_model(inputs)
     _check_model(core, inputs, build_model, lambda: check_output(core, train, inputs))
+    convert_core(core, inputs)  # what cannot be served is refused before it is trained
     identity = {"data": data, "rows": len(train), "batch": settings.batch_size, "seed": settings.seed}
     trainer = KerasTrainer(core, train, validation, settings, run, identity)
     started, before = time.perf_counter(), trainer.steps_taken
@@ -144,7 +146,7 @@ def _publish(core: keras.Model, frozen: FrozenFeatures, inputs: ModelInputs, fea
 
     out = Model.new(task=inputs.task, parameters=int(core.count_params()))
     save_core(core, out.file("native/model.keras"))
-    export_saved_model(frozen, core, inputs.output, out.file(SAVED_MODEL_FOLDER))
+    export_saved_model(frozen, core, out.file(SAVED_MODEL_FOLDER))
     export_onnx(frozen, core, inputs, out.file(ONNX_FILE))
     out.write_json(STATE_FILE, frozen.to_json())
     out.write_json(MANIFEST_FILE, _manifest(frozen, inputs))
@@ -163,7 +165,7 @@ def _manifest(frozen: FrozenFeatures, inputs: ModelInputs) -> dict[str, Any]:
         backend="tensorflow",
         task=inputs.task,
         inputs=frozen.inputs,
-        outputs=(inputs.output,),
+        outputs=(frozen.output,),
         label=frozen.spec.label.to_json(),
         classes=frozen.classes,
         requirements=tuple(f"{name}=={importlib.metadata.version(name)}" for name in _SERVING_PACKAGES),
@@ -195,8 +197,7 @@ def check_builder(build_model: object) -> None:
         ArgumentError: It is not a module-level function.
     """
     name = getattr(build_model, "__qualname__", "")
-    module = sys.modules.get(getattr(build_model, "__module__", ""), None)
-    if not callable(build_model) or getattr(module, name, None) is not build_model:
+    if not callable(build_model) or not name.isidentifier():
         raise ArgumentError(
             "build_model is not a module-level function",
             expected="def build_model(inputs): … at the top level of a module",

@@ -35,7 +35,8 @@ def transform_features(
 
     Args:
         examples: Raw rows.
-        schema: What the rows should look like: its columns are offered for a mistyped name.
+        schema: The schema the rows were held against. It is not read here; as an input it makes
+            the features of rows with another schema another result.
         features: Features and label.
         analyze_split: The split the state is made from.
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from components.serving.server import main as _server  # noqa: F401 - so the cache key holds its code
+
 _NAME = "candidate"
 _START_SECONDS = 60.0
 _REQUEST_SECONDS = 30.0

@@ -144,7 +144,7 @@ def _in_child(coordinator: Coordinator, instance: Instance, call: Call, reports:
     reports.outcome.peak_mb = ended.peak_mb if ended else 0.0
     if not reports.final:
         late = policy.timeout if deadline.passed else None
-        reports.outcome = _died(reports.outcome, ended, log, coordinator, late)
+        reports.outcome = _died(reports.outcome, ended, call, coordinator, late)
 
 
 def _listen(events: Iterable[dict[str, Any]], reports: Reports) -> None:
@@ -153,30 +153,41 @@ def _listen(events: Iterable[dict[str, Any]], reports: Reports) -> None:
 
 
 def _died(
-    outcome: Outcome, ended: Exit | None, log: Path, coordinator: Coordinator, timeout: float | None
+    outcome: Outcome, ended: Exit | None, call: Call, coordinator: Coordinator, timeout: float | None
 ) -> Outcome:
     """Judge a child that ended without a final word."""
     if coordinator.cancelled.is_set():
         return replace(outcome, state=State.INTERRUPTED, reason="the run was interrupted", retry=False)
+    headline, hint = _cause(ended, timeout)
+    log = _lines(call.folder / "log.txt")
+    facts = [*(("log", line) for line in _telling(log)), ("at", call.at), ("next", hint)]
+    text = "\n".join([headline, *(f"  {name:<9} {fact}" for name, fact in facts if fact)])
+    return replace(outcome, state=State.FAILED, reason=headline, error=text, traceback="\n".join(log[-200:]))
+
+
+def _cause(ended: Exit | None, timeout: float | None) -> tuple[str, str]:
+    """Return how a child ended, and what may help."""
     if timeout is not None:
         headline = f"TimeoutError: the node took longer than its timeout of {timeout:g} s and was stopped"
-    elif ended is None or ended.signal:
-        name = signal.Signals(ended.signal).name if ended else "SIGKILL, with its fork server"
-        hint = " (out of memory?)" if ended is None or ended.signal == signal.SIGKILL else ""
-        headline = f"the node's process was killed by {name}{hint}"
-    else:
-        headline = f"the node's process ended with exit status {ended.code} before it returned"
-    tail = _tail(log)
-    text = "\n".join([headline, *(f"  {'log':<9} {line}" for line in tail)])
-    return replace(
-        outcome, state=State.FAILED, reason=headline, error=text, traceback="\n".join(_tail(log, 200))
-    )
+        return headline, "with_(timeout=…) gives it longer"
+    if ended is not None and not ended.signal:
+        return f"the node's process ended with exit status {ended.code} before it returned", ""
+    name = signal.Signals(ended.signal).name if ended else "SIGKILL, with its fork server"
+    memory = ended is None or ended.signal == signal.SIGKILL
+    hint = "HEADRACE_CONCURRENCY=1 lets nodes run one at a time" if memory else ""
+    return f"the node's process was killed by {name}{' (out of memory?)' * memory}", hint
 
 
-def _tail(log: Path, lines: int = 3) -> list[str]:
+def _lines(log: Path) -> list[str]:
     if not log.exists():
         return []
-    return [line[:200] for line in log.read_text(errors="replace").splitlines() if line.strip()][-lines:]
+    return [line[:200] for line in log.read_text(errors="replace").splitlines() if line.strip()]
+
+
+def _telling(log: list[str]) -> list[str]:
+    """Return the last three lines; after a crash in native code the innermost of Python's stack."""
+    crash = [number for number, line in enumerate(log) if "(most recent call first)" in line]
+    return [line.strip() for line in log[crash[-1] + 1 :][:3]] if crash else log[-3:]
 
 
 def _pickled(call: Call) -> bytes:

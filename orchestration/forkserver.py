@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import importlib
 import json
 import os
@@ -168,6 +169,7 @@ def _run_node(message: dict[str, Any], events: int, server: int) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    faulthandler.enable()
     from orchestration.node import main
 
     main(message["payload"], events)

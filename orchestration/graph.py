@@ -165,16 +165,17 @@ class Graph:
     def _type_error(
         self, component: Component[Any], parameter: Parameter, reference: Reference, at: str
     ) -> ArtifactTypeError:
-        kinds = reference.outputs if reference.output is None else {
-            reference.output: reference.outputs[reference.output]
-        }
+        kinds = reference.kinds
         fitting = [name for name, kind in kinds.items() if issubclass(kind, parameter.type)]
         given = ", ".join(
             kind.__name__ if name == "output" else f"{name}: {kind.__name__}" for name, kind in kinds.items()
         )
-        what = "gives several results where" if fitting else "does not give what" if given else "gives nothing where"
+        headline = f"{reference.node} does not give what {component.name} takes"
+        if fitting or not kinds:
+            how_many = "several results" if fitting else "nothing"
+            headline = f"{reference.node} gives {how_many} where {component.name} takes one"
         return ArtifactTypeError(
-            f"{reference.node} {what} {component.name} takes{'' if given and not fitting else ' one'}",
+            headline,
             expected=f"{parameter.type.__name__} as {component.name}({parameter.name}=…)",
             received=f"{given or 'nothing'}, from {reference.node} at {self.nodes[reference.node].at}",
             at=at,

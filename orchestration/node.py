@@ -100,7 +100,7 @@ def _by_output(component: Component[Any], returned: Any) -> Mapping[str, Artifac
         raise ArtifactTypeError(
             f"{component.name} returned something else than it promises",
             expected=", ".join(f"{name}: {kind.__name__}" for name, kind in kinds.items()),
-            received=f"{type(returned).__name__} {returned!r}"[:200],
+            received=_told(returned),
             at=component.where,
         )
     for (name, kind), value in zip(kinds.items(), values, strict=True):
@@ -108,10 +108,17 @@ def _by_output(component: Component[Any], returned: Any) -> Mapping[str, Artifac
             raise ArtifactTypeError(
                 f"{component.name} returned something else than it promises",
                 expected=f"{name}: {kind.__name__}" if len(kinds) > 1 else kind.__name__,
-                received=f"{type(value).__name__} {value!r}"[:200],
+                received=_told(value),
                 at=component.where,
             )
     return dict(zip(kinds, values, strict=True))
+
+
+def _told(value: object) -> str:
+    kind = type(value).__name__
+    if isinstance(value, list | tuple):
+        return f"{kind} of {', '.join(map(_told, value))}"[:200]
+    return "nothing" if value is None else kind if isinstance(value, Artifact) else f"{kind} {value!r}"[:200]
 
 
 def main(payload: str, events: int) -> None:

@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from orchestration.description import describe
 from orchestration.errors import ArgumentError
 from orchestration.external import External
-from orchestration.fingerprint import describe
 
 
 def check_value(value: Any, annotation: Any, name: str, at: str | None = None, *, text: bool = False) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from orchestration.description import describe
 from orchestration.errors import (
     CycleError,
     HeadraceError,
@@ -20,7 +21,6 @@ from orchestration.errors import (
     PipelineError,
     definition,
 )
-from orchestration.fingerprint import describe
 from orchestration.graph import Graph, Node, building
 from orchestration.parameters import bind_parameters
 from orchestration.promises import Item, Value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from orchestration.records import Run, State
 
 
@@ -22,3 +24,36 @@ class Listener:
 
     def note(self, text: str) -> None:
         """Something a person should know that is no failure."""
+
+
+class Guarded(Listener):
+    """Passes everything on until the listener fails: who watches a run must not break it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def started(self, run: Run, nodes: list[str]) -> None:
+        """Pass it on."""
+        self._tell("started", run, nodes)
+
+    def node(self, name: str, state: State, reason: str) -> None:
+        """Pass it on."""
+        self._tell("node", name, state, reason)
+
+    def progress(self, node: str, done: int, total: int | None, unit: str) -> None:
+        """Pass it on."""
+        self._tell("progress", node, done, total, unit)
+
+    def metric(self, node: str, name: str, value: float, step: int) -> None:
+        """Pass it on."""
+        self._tell("metric", node, name, value, step)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self._tell("note", text)
+
+    def _tell(self, what: str, *facts: Any) -> None:
+        try:
+            getattr(self._listener, what)(*facts)
+        except Exception:  # noqa: BLE001 - a terminal that is gone, for one; the run goes on unseen
+            self._listener = Listener()

@@ -57,18 +57,24 @@ class Reference:
 
     def __iter__(self) -> Iterator[Reference]:
         if len(self.outputs) < 2:
-            raise _decision_error(f"the result of {self.node}", "iterated over", f"for_each(value({self.node}, …), …)")
+            raise _decision_error(
+                f"the result of {self.node}", "iterated over", f"for_each(value({self.node}, …), …)"
+            )
         return iter([getattr(self, name) for name in self.outputs])
 
     def __bool__(self) -> bool:
-        raise _decision_error(f"the result of {self.node}", "tested", f"with when(value({self.node}, …) > …):")
+        raise _decision_error(
+            f"the result of {self.node}", "tested", f"with when(value({self.node}, …) > …):"
+        )
+
+    @property
+    def kinds(self) -> dict[str, type[Artifact]]:
+        """The artifact types on offer by output: all of the node's, or the one that was named."""
+        return self.outputs if self.output is None else {self.output: self.outputs[self.output]}
 
     def pick(self, parameter: Parameter) -> str | None:
         """Return the name of the only output that fits a parameter, or None."""
-        if self.output is not None:
-            fits = [self.output] if issubclass(self.outputs[self.output], parameter.type) else []
-        else:
-            fits = [name for name, kind in self.outputs.items() if issubclass(kind, parameter.type)]
+        fits = [name for name, kind in self.kinds.items() if issubclass(kind, parameter.type)]
         return fits[0] if len(fits) == 1 else None
 
 
@@ -106,7 +112,9 @@ class Value:
         return Condition(self, "==", other)
 
     def __bool__(self) -> bool:
-        raise _decision_error(f"the value {self}", "tested", f'with when(value({self.source.node}, "{self.name}")):')
+        raise _decision_error(
+            f"the value {self}", "tested", f'with when(value({self.source.node}, "{self.name}")):'
+        )
 
     def __iter__(self) -> Iterator[Any]:
         raise _decision_error(
@@ -150,10 +158,8 @@ class Condition:
         return f"{self.value} {self.comparison} {self.other!r}"
 
     def __bool__(self) -> bool:
-        raise _decision_error(
-            f"the comparison {self}", "tested",
-            f'with when(value({self.value.source.node}, "{self.value.name}") {self.comparison} {self.other!r}):',
-        )
+        compared = f'value({self.value.source.node}, "{self.value.name}") {self.comparison} {self.other!r}'
+        raise _decision_error(f"the comparison {self}", "tested", f"with when({compared}):")
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from orchestration.graph import Graph
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
 from orchestration.parameters import stored
 from orchestration.pipeline import Pipeline, load_pipeline
-from orchestration.progress import Listener
+from orchestration.progress import Guarded, Listener
 from orchestration.records import Attempt, Run, RunState, State
 from orchestration.result import RunResult
 from orchestration.settings import Settings, project_root
@@ -263,6 +263,7 @@ def _carry_out(
     again: bool,
 ) -> RunResult:
     options = run.options
+    listener = Guarded(listener)
     coordinator = Coordinator(
         graph,
         run,

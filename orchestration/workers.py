@@ -218,7 +218,7 @@ def wait_for_exit(child: Child) -> Exit | None:
 
 
 class Deadline:
-    """Ends a child that takes too long. The clock starts when the child does, not while its server imports."""
+    """Ends a child that takes too long; the clock starts with the child, not while its server imports."""
 
     def __init__(self, child: Child, seconds: float | None) -> None:
         self.passed = False

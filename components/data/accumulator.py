@@ -50,12 +50,16 @@ class Accumulator(Protocol):
 
 
 _SMALL_CELLS = 1 << 25
+_CAPACITY_CELLS = 1 << 21
 _SMALL_CAPACITY, _LARGE_CAPACITY = 65_536, 4_096
 
 
 def capacity_for(rows: int, columns: int) -> int:
-    """Return up to how many distinct values a column is described exactly: 65,536 of small data, else 4,096.
+    """Return up to how many distinct values a column is described exactly.
 
-    Small is up to 32 Mi cells, where all accumulators together stay small whatever the columns hold.
+    It is 65,536 of small data (up to 32 Mi cells, of which few accumulators wait for each other) and
+    4,096 of large; less of wide tables, so that all columns together keep to 2 Mi values.
     """
-    return _SMALL_CAPACITY if rows * columns <= _SMALL_CELLS else _LARGE_CAPACITY
+    most = _SMALL_CAPACITY if rows * columns <= _SMALL_CELLS else _LARGE_CAPACITY
+    fitting = max(_CAPACITY_CELLS // max(columns, 1), 1)
+    return min(most, 1 << (fitting.bit_length() - 1))

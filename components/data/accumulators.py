@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.data.accumulator import Accumulator, Settings
+from components.data.hashing import is_text
 from components.data.number_accumulator import NumberAccumulator
 from components.data.number_summary import NumberSummary
 from components.data.statistics import ColumnStatistics, Kind
@@ -137,7 +138,7 @@ def accumulator_for(kind: pa.DataType, settings: Settings) -> Accumulator:
     """Return an empty accumulator for a column of a type."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+    if is_text(kind):
         return TextAccumulator(settings)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
         return ListAccumulator(settings, kind)

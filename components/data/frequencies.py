@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data.hashing import Hashes, hash_array, hash_numbers
+from components.data.hashing import Hashes, hash_numbers, hash_texts
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.generic]
@@ -28,7 +28,9 @@ _BYTES_PER_TEXT = 256
 
 def smallest_hashes(*sets: Hashes) -> Hashes:
     """Return the smallest distinct hashes of a union, sorted: a K-minimum-values sketch."""
-    return np.asarray(np.unique(np.concatenate(sets))[:SMALLEST_HASHES], np.uint64)
+    ascending = np.sort(np.concatenate(sets))  # np.unique would hash them, forty times slower
+    first = np.concatenate([[True], ascending[1:] != ascending[:-1]])[: len(ascending)]
+    return np.asarray(ascending[first][:SMALLEST_HASHES], np.uint64)
 
 
 def estimate_distinct(smallest: Hashes) -> int:
@@ -136,7 +138,7 @@ class TextTable:
 
     def hashes(self) -> Hashes:
         """Return the values' hashes."""
-        return hash_array(self.values)
+        return hash_texts(self.values)
 
     def too_large(self, capacity: int) -> bool:
         """Tell whether there are more values than the capacity, or more than 256 bytes for each."""

@@ -20,7 +20,6 @@ from components.data.outcome import Failed, guarded, value_of
 from components.data.rows_writer import PartWriter, SplitWriter, part_name, write_empty
 from components.data.splits import Splits
 from orchestration import Beam, DataError, Files, HeadraceError, RunContext
-from orchestration.artifacts import location
 
 QUARANTINE = "quarantine"
 _GROUP_BYTES = 64 << 20
@@ -112,9 +111,6 @@ def ingest(files: Files, reader: Reader, splits: Splits, beam: Beam, run: RunCon
     started = time.monotonic()
     examples = Examples.new()
     groups = group_files(files.paths())
-    for split in splits.names:
-        examples.file(part_name(split, 0))
-    examples.file(part_name(QUARANTINE, 0))
     with beam.pipeline() as job:
         scans = (
             job
@@ -275,8 +271,6 @@ def _finish(examples: Examples, schema: pa.Schema, splits: Splits, total: Counts
     for split in splits.names:
         if not total.written.get(split):
             write_empty(f"{examples.uri}/{part_name(split, 0)}", schema)
-    if not total.quarantined:
-        (location(examples.uri) / QUARANTINE).rmdir()
     examples.metadata.update(
         columns={field.name: str(field.type) for field in schema},
         quarantined=total.quarantined,

@@ -26,8 +26,9 @@ class Moments:
             return cls()
         values = table.values.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = float(np.dot(values, table.counts) / count)
-            squares = float(np.dot((values - mean) ** 2, table.counts))
+            # Not np.dot: its sum depends on the number of threads.
+            mean = float((values * table.counts).sum() / count)
+            squares = float(((values - mean) ** 2 * table.counts).sum())
         return cls(count, mean, squares)
 
     def merged(self, other: Moments) -> Moments:

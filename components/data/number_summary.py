@@ -169,14 +169,10 @@ def _histogram(points: Quantiles, peers: Sequence[NumberSummary], scale: float) 
 
 
 def _edges(low: float, high: float, *, whole: bool) -> Floats:
-    """Return bin edges; few whole numbers get a bin each, centred on them."""
-    if whole and high - low < BINS:
+    """Return at least two ascending bin edges; few whole numbers get a bin each, centred on them."""
+    if whole and high - low < BINS and max(-low, high) < 2**50:
         return np.arange(low - 0.5, high + 1.0)
-    if low == high:
-        return np.array([low, np.nextafter(high, np.inf)])
-    with np.errstate(over="ignore", invalid="ignore"):
-        edges = low + (high - low) * (np.arange(BINS + 1) / BINS)
-    if not np.isfinite(edges).all():
-        edges = low / 2 + (high / 2 - low / 2) * (np.arange(BINS + 1) / BINS)
-        edges *= 2
-    return np.unique(edges)
+    # Halves keep the width of the widest range within what a float holds.
+    steps = np.arange(BINS + 1) / BINS
+    edges = np.unique(2 * (low / 2 + (high / 2 - low / 2) * steps))
+    return edges if len(edges) > 1 else np.array([low, np.nextafter(high, np.inf)])

@@ -30,7 +30,7 @@ def open_parquet(uri: str, name: str | None = None, texts: Sequence[str] = ()) -
     shown = name or uri
     try:
         with location(uri).open("rb") as source:
-            yield pq.ParquetFile(source, read_dictionary=list(texts) or None)
+            yield pq.ParquetFile(source, read_dictionary=list(texts) or None, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{shown} cannot be read as Parquet",

@@ -59,8 +59,12 @@ class PartWriter:
 
     def _flush(self) -> None:
         if self._writer is None:
-            self._file = location(self.uri).open("wb")
-            self._writer = pq.ParquetWriter(self._file, self.schema, compression="zstd")
+            path = location(self.uri)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+            self._writer = pq.ParquetWriter(
+                self._file, self.schema, compression="zstd", write_page_checksum=True
+            )
         # One chunk for each column: where pages end must not depend on how the rows came in.
         table = pa.Table.from_batches(self._kept, self.schema).combine_chunks()
         self._writer.write_table(table, row_group_size=self._size)

@@ -17,6 +17,7 @@ from components.data.parquet_file import batch_rows, open_parquet
 from components.data.statistics import DatasetStatistics, SplitStatistics
 
 _RUNS = 64
+_RUN_CELLS = 1 << 24
 
 
 @dataclass
@@ -73,18 +74,22 @@ class RowGroups:
     groups: tuple[tuple[str, int], ...]
 
 
-def row_group_runs(split: str, files: Iterable[str]) -> list[RowGroups]:
-    """Return a split's row groups in order, in at most 64 runs of equal length (a power of two)."""
-    groups = [(file, number) for file in files for number in range(_row_groups(file))]
-    level = max(0, (len(groups) - 1) // _RUNS).bit_length()
-    size = 1 << level
-    starts = range(0, len(groups), size)
-    return [RowGroups(split, level, s >> level, tuple(groups[s : s + size])) for s in starts]
+def row_group_runs(split: str, files: Iterable[str], columns: int) -> list[RowGroups]:
+    """Return a split's row groups in order, in runs of equal length.
 
-
-def _row_groups(file: str) -> int:
-    with open_parquet(file) as parquet:
-        return int(parquet.metadata.num_row_groups)
+    A run is long enough to be worth a worker's start and its result's travel, and there are at most 64.
+    """
+    groups: list[tuple[str, int]] = []
+    rows = 0
+    for file in files:
+        with open_parquet(file) as parquet:
+            rows += parquet.metadata.num_rows
+            groups.extend((file, number) for number in range(parquet.metadata.num_row_groups))
+    shortest = _RUN_CELLS * len(groups) // max(rows * columns, 1)
+    size = max(-(-len(groups) // _RUNS), min(shortest, len(groups)), 1)
+    level = (size - 1).bit_length()
+    starts = range(0, len(groups), 1 << level)
+    return [RowGroups(split, level, s >> level, tuple(groups[s : s + (1 << level)])) for s in starts]
 
 
 def accumulate_run(work: RowGroups, schema: pa.Schema, settings: Settings) -> tuple[str, Any]:
@@ -99,7 +104,9 @@ def _accumulate(work: RowGroups, schema: pa.Schema, settings: Settings) -> Merge
         table = TableAccumulator(schema, settings)
         for batch in _batches(file, number, schema):
             table.add(batch)
-        tree.add(0, (work.place << work.level) + offset, table)
+        # Merging compresses: what travels between workers is small.
+        small = TableAccumulator(schema, settings).merged(table)
+        tree.add(0, (work.place << work.level) + offset, small)
     return tree
 
 
@@ -112,39 +119,52 @@ def _batches(file: str, number: int, schema: pa.Schema) -> Iterator[pa.RecordBat
         yield from parquet.iter_batches(size, row_groups=[number], use_threads=False)
 
 
-Tree = MergeTree[TableAccumulator] | Failed
+Trees = dict[str, MergeTree[TableAccumulator]] | Failed
+"""By split, what has been merged so far; or the error of a worker."""
 
 
-class MergeTables(beam_sdk.CombineFn):  # type: ignore[misc]  # Beam's classes have no types
-    """Combines trees of accumulators into the accumulator of a whole split."""
+class DescribeSplits(beam_sdk.CombineFn):
+    """Combines the trees of all workers into the statistics of all splits.
 
-    def create_accumulator(self, *args: Any, **kwargs: Any) -> MergeTree[TableAccumulator]:
-        """Return an empty tree."""
-        return MergeTree()
+    Args:
+        splits: Names of the splits, also of those without rows.
+        schema: The columns.
+        settings: What the user chose.
+    """
+
+    def __init__(self, splits: list[str], schema: pa.Schema, settings: Settings) -> None:
+        self.splits = splits
+        self.schema = schema
+        self.settings = settings
+
+    def create_accumulator(self, *args: Any, **kwargs: Any) -> Trees:
+        """Return no trees."""
+        return {}
 
     def add_input(
-        self,
-        accumulator: Tree,
-        element: Tree,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Tree:
-        """Take in a tree."""
-        return self.merge_accumulators([accumulator, element])
+        self, mutable_accumulator: Trees, element: tuple[str, Any], *args: Any, **kwargs: Any
+    ) -> Trees:
+        """Take in a run's split and tree, or its error."""
+        split, tree = element
+        new: Trees = tree if isinstance(tree, Failed) else {split: tree}
+        return self.merge_accumulators([mutable_accumulator, new])
 
-    def merge_accumulators(self, accumulators: Iterable[Tree], *args: Any, **kwargs: Any) -> Tree:
-        """Return the tree of all."""
-        total: MergeTree[TableAccumulator] = MergeTree()
+    def merge_accumulators(self, accumulators: Iterable[Trees], *args: Any, **kwargs: Any) -> Trees:
+        """Return the trees of all; of several errors the first by its text."""
+        merged: dict[str, MergeTree[TableAccumulator]] = {}
         failed = []
-        for tree in accumulators:
-            if isinstance(tree, Failed):
-                failed.append(tree)
-            else:
-                total = total.merged(tree)
-        return min(failed, key=lambda one: str(one.error)) if failed else total
+        for trees in accumulators:
+            if isinstance(trees, Failed):
+                failed.append(trees)
+                continue
+            for split, tree in trees.items():
+                merged[split] = merged[split].merged(tree) if split in merged else tree
+        return min(failed, key=lambda one: str(one.error)) if failed else merged
 
-    def extract_output(
-        self, accumulator: Tree, *args: Any, **kwargs: Any
-    ) -> TableAccumulator | Failed | None:
-        """Return the one accumulator of all row groups."""
-        return accumulator if isinstance(accumulator, Failed) else accumulator.result()
+    def extract_output(self, accumulator: Trees, *args: Any, **kwargs: Any) -> DatasetStatistics | Failed:
+        """Return the statistics, which are small, so that the accumulators need not travel further."""
+        if isinstance(accumulator, Failed):
+            return accumulator
+        tables = {split: tree.result() for split, tree in accumulator.items()}
+        empty = TableAccumulator(self.schema, self.settings)
+        return extract({split: tables.get(split) or empty for split in self.splits}, self.settings)

@@ -73,7 +73,7 @@ class TextAccumulator:
     def extract(self, field: pa.Field, peers: Sequence[TextAccumulator]) -> ColumnStatistics:
         """Return the column's statistics."""
         frequencies = self.frequencies
-        text = pa.types.is_string(field.type)
+        text = _is_unicode(field.type)
         return ColumnStatistics(
             name=field.name,
             type=str(field.type),
@@ -109,8 +109,12 @@ class TextAccumulator:
 _NONE: Integers = np.zeros(0, np.int64)
 
 
+def _is_unicode(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _length_table(table: TextTable) -> NumberTable:
-    measure = pc.utf8_length if pa.types.is_string(table.values.type) else pc.binary_length
+    measure = pc.utf8_length if _is_unicode(table.values.type) else pc.binary_length
     lengths = measure(table.values).to_numpy(zero_copy_only=False).astype(np.int64)
     counts = np.bincount(lengths, table.counts).astype(np.int64) if lengths.max() < 1 << 16 else None
     if counts is not None:

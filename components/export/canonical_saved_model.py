@@ -7,12 +7,12 @@ has other names after a resume. Here those numbers are replaced by their rank.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # ships no types
+from google.protobuf.message import Message  # type: ignore[import-untyped]  # ships no types
 from tensorflow.core.protobuf import saved_model_pb2
 
 _TABLE = re.compile(r"^(\^?key_value_init)(\d+)")
@@ -23,13 +23,20 @@ _SUFFIX = re.compile(r"^(.*_)(\d+)$", re.DOTALL)
 _DATA = ("tensorflow.TensorProto",)
 
 
-def canonicalize(folder: Path) -> None:
-    """Rewrite ``saved_model.pb`` in place; remove the fingerprint, which holds a random identifier."""
+def canonicalize(folder: Path, inputs: Mapping[str, str]) -> None:
+    """Rewrite ``saved_model.pb`` in place; remove the fingerprint, which holds a random identifier.
+
+    Args:
+        folder: A SavedModel.
+        inputs: Names for the signature's inputs, by the name of the function's parameter.
+    """
     (folder / "fingerprint.pb").unlink(missing_ok=True)
     file = folder / "saved_model.pb"
     model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     for graph in model.meta_graphs:
         _settle(graph)
+        for parameter, name in inputs.items():
+            _rename_input(graph.signature_def["serving_default"].inputs, parameter, name)
     file.write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -43,6 +50,12 @@ def _settle(graph: Any) -> None:
     copies = [type(function).FromString(function.SerializeToString()) for function in functions]
     del library.function[:]
     library.function.extend(copies)
+
+
+def _rename_input(inputs: Any, parameter: str, name: str) -> None:
+    if parameter != name:
+        inputs[name].CopyFrom(inputs[parameter])
+        del inputs[parameter]
 
 
 class _Names:

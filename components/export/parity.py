@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.artifacts import Model
+from components.export.errors import ExportError
 from components.model_format import MISSING_INT, Input, Runtime, encode, load_predictor
-from orchestration import HeadraceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,10 +19,6 @@ _HARD: dict[str, list[Any]] = {
     "int64": [MISSING_INT, 0, -1, 2**53, 1],
     "string": ["", "not a known value", "héllo 日本", " ", "a\nb"],
 }
-
-
-class ExportError(HeadraceError):
-    """An exported model does not answer as its source."""
 
 
 def check_parity(model: Model, sample: pa.RecordBatch, answers: np.ndarray) -> float:

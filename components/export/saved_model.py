@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from components.export.canonical_saved_model import canonicalize
 from components.features.tensorflow_ops import Tables, TensorFlowOps
+from components.model_format import parameter_names
 
 if TYPE_CHECKING:
     from components.features.frozen import FrozenFeatures
@@ -23,31 +24,30 @@ class ServingModule(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     Args:
         frozen: The features.
         core: Trained model, blocks in.
-        output: Name of the output.
     """
 
-    def __init__(self, frozen: FrozenFeatures, core: keras.Model, output: str) -> None:
+    def __init__(self, frozen: FrozenFeatures, core: keras.Model) -> None:
         super().__init__()
         self.tables = Tables()
         self.core = core
-        self._frozen = frozen
-        self._output = output
-        signature = {
-            one.name: tf.TensorSpec((None,), DTYPES[one.dtype], name=one.name) for one in frozen.inputs
-        }
-        function = tf.function(self._predict, autograph=False)
-        self.signature = function.get_concrete_function(**signature)
+        self.names = parameter_names(frozen.inputs)
+        names = {parameter: name for name, parameter in self.names.items()}
 
-    def _predict(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        dense, ids = self._frozen.build(TensorFlowOps(raw, self.tables))
-        blocks = {"numbers": tf.concat(dense, 1)} if dense else {}
-        if ids:
-            blocks["ids"] = tf.cast(tf.concat(ids, 1), tf.int32)
-        return {self._output: self.core(blocks, training=False)}
+        def predict(**parameters: tf.Tensor) -> dict[str, tf.Tensor]:
+            raw = {names[parameter]: tensor for parameter, tensor in parameters.items()}
+            dense, ids = frozen.build(TensorFlowOps(raw, self.tables))
+            blocks = {"numbers": tf.concat(dense, 1)} if dense else {}
+            if ids:
+                blocks["ids"] = tf.cast(tf.concat(ids, 1), tf.int32)
+            return {frozen.output: core(blocks, training=False)}
+
+        kinds = {self.names[one.name]: DTYPES[one.dtype] for one in frozen.inputs}
+        signature = {name: tf.TensorSpec((None,), kind, name=name) for name, kind in kinds.items()}
+        self.signature = tf.function(predict, autograph=False).get_concrete_function(**signature)
 
 
-def export_saved_model(frozen: FrozenFeatures, core: keras.Model, output: str, folder: Path) -> None:
+def export_saved_model(frozen: FrozenFeatures, core: keras.Model, folder: Path) -> None:
     """Write the serving graph with its signature ``serving_default`` to a folder."""
-    module = ServingModule(frozen, core, output)
+    module = ServingModule(frozen, core)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.signature})
-    canonicalize(folder)
+    canonicalize(folder, {parameter: name for name, parameter in module.names.items()})

@@ -53,6 +53,7 @@ def to_numbers(column: Any, name: str, dtype: str) -> np.ndarray:
     Raises:
         DataError: The column is not numeric.
     """
+    import numpy as np
     import pyarrow as pa
 
     array = _arrow(column, name)
@@ -64,7 +65,8 @@ def to_numbers(column: Any, name: str, dtype: str) -> np.ndarray:
         array = array.cast(pa.int8())
     wide = array.cast(pa.float64(), safe=False)
     values: np.ndarray = wide.to_numpy(zero_copy_only=False)
-    converted: np.ndarray = values.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is missing
+        converted: np.ndarray = values.astype(dtype, copy=False)
     return converted
 
 
@@ -86,7 +88,10 @@ def to_integers(column: Any, name: str) -> np.ndarray:
         array = array.cast(pa.timestamp("s", zone), safe=False)
     elif not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
         raise _not(name, "integers or timestamps", kind, array)
-    whole: np.ndarray = array.cast(pa.int64()).fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
+    try:
+        whole: np.ndarray = array.cast(pa.int64()).fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        raise _not(name, "integers below 2**63", kind, array) from None
     return whole
 
 

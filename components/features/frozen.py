@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from components.model_format import Task
 
 MAX_CLASSES = 1_000
+_OUTPUTS = {"binary": "probability", "multiclass": "probabilities", "regression": "prediction"}
 STATE_FILE = "transform.json"
 
 
@@ -64,6 +65,14 @@ class FrozenFeatures:
         if self.spec.label.kind == "value":
             return "regression"
         return "binary" if len(self.classes) == 2 else "multiclass"
+
+    @property
+    def output(self) -> str:
+        """Name of the prediction in a model's signature; never that of a raw input."""
+        name = _OUTPUTS[self.task]
+        while any(one.name == name for one in self.inputs):
+            name = f"predicted_{name}"
+        return name
 
     @property
     def dense_columns(self) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from components.model_format import Input
 
 OPSET = 17
+PREFIX = "headrace/"  # keeps inner names apart from those of raw columns
 ML_OPSET = 3
 IR_VERSION = 9
 ELEMENT_TYPES = {
@@ -51,7 +52,7 @@ class OnnxOps:
 
     def node(self, kind: str, *operands: str, dtype: str, domain: str = "", **attributes: Any) -> str:
         """Add a node and return its output's name."""
-        name = f"t{len(self.nodes)}"
+        name = f"{PREFIX}t{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, operands, [name], domain=domain, **attributes))
         self._dtypes[name] = dtype
         return name
@@ -64,7 +65,7 @@ class OnnxOps:
             value.tobytes() if value.dtype != object else str(value.tolist()),
         )
         if key not in self._constant_names:
-            name = f"c{len(self.constants)}"
+            name = f"{PREFIX}c{len(self.constants)}"
             self.constants.append(numpy_helper.from_array(value, name))
             self._constant_names[key] = name
         return self._constant_names[key]

@@ -147,9 +147,9 @@ def _natural_dtypes(kind: pa.DataType) -> tuple[Dtype, ...]:
     import pyarrow as pa
 
     types = pa.types
-    if types.is_integer(kind) or types.is_boolean(kind):
+    if (types.is_integer(kind) and not types.is_uint64(kind)) or types.is_boolean(kind):
         return ("float32", "int64")
-    if types.is_floating(kind) or types.is_decimal(kind):
+    if types.is_uint64(kind) or types.is_floating(kind) or types.is_decimal(kind):
         return ("float32",)
     if types.is_timestamp(kind) or types.is_date(kind):
         return ("int64",)

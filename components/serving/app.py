@@ -117,6 +117,11 @@ class Api:
             facts["reason"] = "shutting down" if self.draining else self.host.failure
         return _json(facts, 200 if ready else 503)
 
+    async def model_ready(self, request: Request) -> Response:
+        """Answer whether one model can be asked, by Open Inference V2."""
+        await self._model(request)
+        return await self.ready(request)
+
     async def server_metadata(self, _request: Request) -> Response:
         """Answer Open Inference V2's server metadata."""
         return _json({"name": "headrace", "version": "1", "extensions": []})
@@ -217,7 +222,7 @@ def _routes(api: Api) -> list[Route]:
         ("GET", "/v2/health/ready", api.ready),
         ("GET", "/v2/models/{name}", api.model_metadata),
         ("GET", "/v2/models/{name}/versions/{version:int}", api.model_metadata),
-        ("GET", "/v2/models/{name}/ready", api.ready),
+        ("GET", "/v2/models/{name}/ready", api.model_ready),
         ("GET", "/live", api.live),
         ("GET", "/ready", api.ready),
         ("GET", "/metrics", api.prometheus),

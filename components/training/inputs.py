@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["IdColumn", "ModelInputs"]
 
-_OUTPUTS = {"binary": "probability", "multiclass": "probabilities", "regression": "prediction"}
-
 
 @dataclass(frozen=True)
 class ModelInputs:
@@ -48,11 +46,6 @@ class ModelInputs:
     def units(self) -> int:
         """Width of the model's output: the number of classes for multiclass, else 1."""
         return len(self.classes) if self.task == "multiclass" else 1
-
-    @property
-    def output(self) -> str:
-        """Name of the model's output in its signature."""
-        return _OUTPUTS[self.task]
 
     @property
     def activation(self) -> str:

@@ -127,7 +127,7 @@ class KerasTrainer:
             return
         if metrics["val_loss"] < progress.best:
             progress.best, progress.best_epoch = metrics["val_loss"], progress.epoch
-            self.best = [np.array(variable) for variable in self.model.variables]
+            self.best = _arrays(self.model.variables)
         progress.stopped = progress.epoch - progress.best_epoch >= patience
 
     def _validate(self) -> dict[str, float]:
@@ -139,7 +139,7 @@ class KerasTrainer:
         return _values(self.model.get_metrics_result())
 
     def _save(self) -> None:
-        arrays = [np.array(variable) for variable in self.variables]
+        arrays = _arrays(self.variables)
         self.file.save(Checkpoint(self.progress, arrays, self.best))
         self._saved = time.monotonic()
 
@@ -189,3 +189,7 @@ def _values(metrics: dict[str, Any]) -> dict[str, float]:
 def _assign(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def _arrays(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [variable.value.numpy().copy() for variable in variables]

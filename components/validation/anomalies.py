@@ -27,6 +27,7 @@ _KINDS = (
     ("divergence_to_be", "distribution_changed"),
     ("stability_index_to_be", "distribution_changed"),
     ("probability_to_be", "distribution_changed"),
+    ("quantile_values", "statistic_out_of_range"),
     ("to_not_be_null", "values_missing"),
     ("non_null_values", "values_missing"),
     ("values_to_be_null", "values_unexpected"),
@@ -170,12 +171,14 @@ def _sentence(split: str, verdict: Verdict, value: Any, allowed: Any) -> str:
     rule, rows = verdict.rule, verdict.rows
     if rows is None:
         wanted = ", ".join(f"{name}={shortened(item)}" for name, item in allowed.items())
-        found = f"{_subject(rule)} of split {split}: found {shortened(value)}"
+        number = isinstance(value, float)
+        found = f"{_subject(rule)} of split {split}: found {f'{value:.6g}' if number else shortened(value)}"
         return f"{found}, expected {what(rule)} {wanted}".rstrip()
     share = f" ({value:.3g} %)" if isinstance(value, int | float) else ""
+    noun = f"row{share} breaks" if rows == 1 else f"rows{share} break"
     examples = verdict.result.get("partial_unexpected_list") or []
     shown = f", e.g. {shortened(examples[0])}" if any(item is not None for item in examples[:1]) else ""
-    return f"{_subject(rule)} of split {split}: {rows:,} rows{share} break {what(rule)}{_bounds(rule)}{shown}"
+    return f"{_subject(rule)} of split {split}: {rows:,} {noun} {what(rule)}{_bounds(rule)}{shown}"
 
 
 def what(rule: Rule) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from components.validation.conditions import columns_of
@@ -69,25 +68,20 @@ class Computer:
         read: set[str] = set()
         for metric in metrics:
             key = (names or {}).get(metric.key, metric.key)
+            columns = [*metric.columns, *columns_of(metric.domain.get("row_condition"))]
+            absent = [name for name in columns if name not in schema.names]
             try:
                 found = recipe(metric)
-                self._rehearse(found)
-            except _FAILURES as error:
-                self.errors[key] = str(error).strip("'\"")
+            except InapplicableError as error:
+                self.errors[key] = str(error)
+                continue
+            if absent:
+                self.errors[key] = f'column "{absent[0]}" does not exist'
                 continue
             self.recipes[key] = found
             self._collect(found)
-            read |= {*metric.columns, *columns_of(metric.domain.get("row_condition"))}
+            read.update(columns)
         self.columns = [name for name in schema.names if name in read]
-
-    def _rehearse(self, found: Recipe) -> None:
-        """Run a recipe on no rows: a column that is not there is found before any row is read."""
-        view = View(pa.RecordBatch.from_pylist([], schema=self.schema), np.empty(0, np.int64))
-        for spec in found.needs.values():
-            if isinstance(spec, PartSpec):
-                spec.add(spec.create(), view)
-            else:
-                list(partials(spec, view, 1))
 
     def _collect(self, found: Recipe) -> None:
         for spec in found.needs.values():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import great_expectations
 from great_expectations.core.expectation_validation_result import (
     ExpectationSuiteValidationResult,
     ExpectationValidationResult,
@@ -20,8 +21,9 @@ _REMOTE = re.compile(
     re.IGNORECASE,
 )
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.IGNORECASE | re.DOTALL)
+_RUN = re.compile(r"<tr>(?:(?!</tr>).)*?Run (?:Name|Time).*?</tr>", re.DOTALL)  # there is none to name
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_CALL_TO_ACTION = re.compile(r'<footer class="[^"]*cta.*?</footer>', re.IGNORECASE | re.DOTALL)
+_FOOTER = re.compile(r"<footer\b.*?</footer>", re.IGNORECASE | re.DOTALL)  # advertises, with links
 _NO_RUN = {"run_name": "headrace", "run_time": "1970-01-01T00:00:00+00:00"}
 
 
@@ -34,7 +36,7 @@ def suite_result(name: str, checks: list[Check], verdicts: list[Verdict]) -> Exp
         suite_name=name,
         suite_parameters={},
         statistics=statistics(verdicts),
-        meta={"run_id": dict(_NO_RUN), "batch_spec": {}, "batch_markers": {}, "active_batch_definition": {}},
+        meta={"great_expectations_version": great_expectations.__version__, "run_id": dict(_NO_RUN)},
     )
 
 
@@ -57,8 +59,8 @@ def _result(check: Check, verdict: Verdict) -> ExpectationValidationResult:
         meta={},
         exception_info={
             "raised_exception": verdict.error is not None,
-            "exception_message": verdict.error,
-            "exception_traceback": None,
+            "exception_message": verdict.error or "",
+            "exception_traceback": "",
         },
     )
 
@@ -87,16 +89,22 @@ def as_json(verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def page(name: str, checks: list[Check], verdicts: list[Verdict]) -> str:
-    """Return the Data Docs page of one split as one HTML file that needs nothing else."""
-    html = DefaultJinjaPageView().render(  # type: ignore[no-untyped-call]  # it has no annotations
-        ValidationResultsPageRenderer().render(suite_result(name, checks, verdicts))
-    )
-    html = _REMOTE.sub("", _CALL_TO_ACTION.sub("", html))
-    html = _SCRIPT.sub("", html)
-    numbers = itertools.count(1)
+def pages(checks: list[Check], verdicts: Mapping[str, list[Verdict]]) -> dict[str, str]:
+    """Return the Data Docs page of every split, each one HTML file that needs nothing else."""
+    view = DefaultJinjaPageView()  # its templates are compiled once for all splits
+    renderer = ValidationResultsPageRenderer()
+    found = {}
+    for split, own in verdicts.items():
+        document = renderer.render(suite_result(f"split {split}", checks, own))
+        found[split] = _offline(view.render(document))  # type: ignore[no-untyped-call]  # no annotations
+    return found
+
+
+def _offline(html: str) -> str:
+    for unwanted in (_FOOTER, _REMOTE, _SCRIPT, _RUN):
+        html = unwanted.sub("", html)
     seen: dict[str, str] = {}
-    html = _UUID.sub(lambda found: seen.setdefault(found[0], f"part-{next(numbers)}"), html)
+    html = _UUID.sub(lambda uuid: seen.setdefault(uuid[0], f"part-{len(seen) + 1}"), html)
     return html.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
 
 
@@ -109,11 +117,12 @@ _STYLE = """
 .table{width:100%;border-collapse:collapse;margin:.5rem 0 1rem}.table td,.table th{padding:.45rem .6rem;
 border-top:1px solid #d4d9df;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .badge{display:inline-block;padding:.1rem .45rem;border-radius:4px;background:#e6e9ed;font-size:.85em}
-.alert{padding:.6rem .9rem;border-radius:6px;background:#fff4d6}.alert-success{background:#dff3e3}
-.alert-danger{background:#fbe0de}.text-success{color:#1a7f37}.text-danger{color:#b42318}.text-warning{color:#9a6700}
-.collapse{display:block}.navbar,.modal,.btn,footer{display:none}ul{padding-left:1.2rem}
+.table th{white-space:nowrap}h5{font-size:1.05rem;margin:1rem 0 .3rem}
+.alert-success{background:#dff3e3}.alert-danger{background:#fbe0de}
+.text-success{color:#1a7f37}.text-danger{color:#b42318}.text-warning{color:#9a6700}
+.collapse{display:block}.navbar,.modal,.btn,.sticky{display:none}ul{padding-left:1.2rem}
 .fa-check-circle::before{content:"\\2713"}.fa-times::before{content:"\\2717"}.fa-exclamation-triangle::before{content:"!"}
 @media(prefers-color-scheme:dark){body{color:#e4e8ed;background:#14181d}
 .card,.table td,.table th{border-color:#38414b}
-.alert{background:#4a3b10}.alert-success{background:#173d22}.alert-danger{background:#4c1d1a}.badge{background:#38414b}}
+.alert-success{background:#173d22}.alert-danger{background:#4c1d1a}.badge{background:#38414b}}
 """

@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 from great_expectations.exceptions.exceptions import GreatExpectationsError
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import Expectation
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
 from components.validation.arrow_types import arrow_type
@@ -124,13 +123,10 @@ def of(configuration: MetricConfiguration) -> Metric:
     )
 
 
-def needed(expectation: Expectation, engine: MetricStoreExecutionEngine) -> list[Metric]:
-    """Return the metrics that must be computed for an expectation."""
-    dependencies = expectation.get_validation_dependencies(
-        execution_engine=engine, runtime_configuration={"result_format": dict(RESULT_FORMAT)}
-    )
-    metrics = [of(configuration) for configuration in dependencies.get_metric_configurations()]
-    return [here(metric) for metric in metrics if metric.name not in _SCHEMA_METRICS]
+def computable(metrics: Iterable[Metric]) -> list[Metric]:
+    """Return the metrics that must be computed from rows, each once; those of other splits as their own."""
+    own = [here(metric) for metric in metrics if metric.name not in _SCHEMA_METRICS]
+    return list({metric.key: metric for metric in own}.values())
 
 
 def here(metric: Metric) -> Metric:

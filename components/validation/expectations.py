@@ -16,6 +16,8 @@ from great_expectations.expectations.metrics.map_metric_provider.column_conditio
 from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
     ColumnMapMetricProvider,
 )
+from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
 
@@ -27,6 +29,20 @@ class MeasuredExpectation(BatchExpectation):
     def is_abstract(cls) -> bool:
         """Keep the bases out of the registry."""
         return cls.__name__ == "MeasuredExpectation" or cls.__name__.startswith("_")
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        """Say in Data Docs what is expected: the class's own first sentence, and the short arguments."""
+        sentence = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+        shown = {name: value for name, value in configuration.kwargs.items() if len(str(value)) <= 100}
+        named = ", ".join(f"{name}=${name}" for name in shown)
+        styling = (runtime_configuration or {}).get("styling")
+        text = f"{sentence} ({named})" if named else sentence
+        template = {"template": text, "params": shown, "styling": styling}
+        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
     def needs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return metric name and domain, by the role the metric plays."""

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 from apache_beam import pvalue
 
 from components.data.errors import ColumnTypeError, ReconciliationError
+from components.data.outcome import Failed, value_of
 from components.validation.computer import Accumulator, Computer
 from components.validation.distinct import Distinct, DistinctSpec, Partial, count
 from components.validation.metrics import Metric, MetricStore
 from components.validation.parts import Violations
 from components.validation.phases import bind, first
 from components.validation.view import InapplicableError, View, position
+from orchestration import DataError
 from orchestration.artifacts import location
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 ROWS_PER_SHARD = 1_000_000
 _ROWS = Metric("table.row_count")
+_FAILED = ""  # in the place of a split's name: an error on its way to the driver
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,20 @@ def tasks(examples: Examples, splits: Iterable[str]) -> tuple[list[Task], pa.Sch
 
     Raises:
         ColumnTypeError: A file's schema differs from the first file's.
+        ReconciliationError: A split's files hold more or fewer rows than it is said to have.
+        DataError: A file cannot be read.
     """
     found: list[Task] = []
     schema: pa.Schema | None = None
     shown = ""
     for split in splits:
         for number, file in enumerate(examples.files(split)):
-            with file.open("rb") as source:
-                parquet = pq.ParquetFile(source)
-                metadata, own = parquet.metadata, parquet.schema_arrow.remove_metadata()
+            try:
+                with file.open("rb") as source:
+                    parquet = pq.ParquetFile(source)
+                    metadata, own = parquet.metadata, parquet.schema_arrow.remove_metadata()
+            except (pa.ArrowException, OSError) as error:
+                raise unreadable(str(file), error) from error
             if schema is None:
                 schema, shown = own, f"{split}/{file.name}"
             elif not schema.equals(own):
@@ -89,7 +97,29 @@ def tasks(examples: Examples, splits: Iterable[str]) -> tuple[list[Task], pa.Sch
                 rows = metadata.row_group(group).num_rows
                 found.append(Task(split, number, str(file), group, row, rows))
                 row += rows
+        _reconcile(split, sum(task.rows for task in found if task.split == split), examples)
     return found, schema if schema is not None else pa.schema([])
+
+
+def unreadable(uri: str, error: Exception) -> DataError:
+    """Return the error of a file that is not what its name says."""
+    return DataError(
+        f"{uri} cannot be read",
+        expected="a whole Parquet file",
+        received=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        next="read the data again",
+    )
+
+
+def _reconcile(split: str, rows: int, examples: Examples) -> None:
+    said = examples.metadata["splits"][split]["rows"]
+    if rows != said:
+        raise ReconciliationError(
+            f'split "{split}" is not what it is said to be',
+            expected=f"{said:,} rows, as the examples' manifest says",
+            received=f"{rows:,} rows in its files",
+            next="read the data again",
+        )
 
 
 def _differing(schema: pa.Schema, other: pa.Schema, first: str, second: str) -> ColumnTypeError:
@@ -117,10 +147,11 @@ def compute(
 
     Raises:
         ReconciliationError: The rows read are not the rows the files hold.
+        DataError: A file cannot be read.
     """
     opening = {split: _opening(metrics) for split, metrics in plans.items()}
     computed = _pass(opening, work, schema, runner)
-    _reconcile(computed, work)
+    _all_read(computed, work)
     later: dict[str, dict[str, Metric]] = {}
     for split, metrics in plans.items():
         for metric in metrics:
@@ -136,6 +167,19 @@ def compute(
             computed[split].store.errors.update(more.store.errors)
             computed[split].violations.update(more.violations)
     return computed
+
+
+def _all_read(computed: Mapping[str, Computed], work: list[Task]) -> None:
+    for split, result in computed.items():
+        held = sum(task.rows for task in work if task.split == split)
+        read = result.store.values[_ROWS.key]
+        if held != read:
+            raise ReconciliationError(
+                f'split "{split}" was not read completely',
+                expected=f"{held:,} rows, as its files say",
+                received=f"{read:,} rows read",
+                next="run again; if it repeats, read the data again",
+            )
 
 
 def _opening(metrics: list[Metric]) -> dict[str, Metric]:
@@ -157,26 +201,25 @@ def _pass(
             | beam.Reshuffle()
             | "Scan" >> beam.ParDo(Scan(plans, schema, shards)).with_outputs("distinct", main="parts")
         )
-        parts = runner.result(scanned.parts | "MergeParts" >> beam.CombineGlobally(Merge()))
-        distincts = None
+        found = [scanned.parts]
         if any(computer.distincts for computer in computers.values()):
-            counted = (
-                scanned.distinct
-                | "ByShard" >> beam.GroupByKey()
-                | "Count" >> beam.ParDo(CountShard(_specs(computers)))
-                | "MergeShards" >> beam.CombineGlobally(Merge())
-            )
-            distincts = runner.result(counted)
-    merged = parts.get()
-    shared = distincts.get() if distincts is not None else {}
+            counted = scanned.distinct | "ByShard" >> beam.GroupByKey()
+            found.append(counted | "Count" >> beam.ParDo(CountShard(_specs(computers))))
+        # Without defaults: they would send the result through Beam again, as a side input that it measures.
+        merge: Any = Merge
+        merged = found | beam.Flatten() | "Merge" >> beam.CombineGlobally(merge()).without_defaults()
+        result = runner.result(merged)
+    parts = result.get()
+    for key in sorted(key for key in parts if key[0] == _FAILED):
+        value_of(parts[key])
     return {
-        split: _computed(computer, merged.get((split, "")) or computer.create(), _of_split(shared, split))
+        split: _computed(computer, parts[split, ""], _of_split(parts, split))
         for split, computer in computers.items()
     }
 
 
-def _of_split(distincts: Mapping[tuple[str, str], Distinct], split: str) -> dict[str, Distinct]:
-    return {key: found for (name, key), found in distincts.items() if name == split}
+def _of_split(parts: Mapping[tuple[str, str], Any], split: str) -> dict[str, Distinct]:
+    return {key: found for (name, key), found in parts.items() if name == split and key}
 
 
 def _computed(computer: Computer, accumulator: Accumulator, distincts: dict[str, Distinct]) -> Computed:
@@ -197,19 +240,6 @@ def _specs(computers: Mapping[str, Computer]) -> dict[tuple[str, str], DistinctS
     }
 
 
-def _reconcile(computed: Mapping[str, Computed], work: list[Task]) -> None:
-    for split, result in computed.items():
-        held = sum(task.rows for task in work if task.split == split)
-        read = result.store.values[_ROWS.key]
-        if held != read:
-            raise ReconciliationError(
-                f'split "{split}" was not read completely',
-                expected=f"{held:,} rows, as its files say",
-                received=f"{read:,} rows read",
-                next="run again; if it repeats, write the examples again",
-            )
-
-
 class Scan(beam.DoFn):
     """Reads a row group; yields its accumulator, and its values whose distinct ones are counted."""
 
@@ -227,10 +257,13 @@ class Scan(beam.DoFn):
         """Scan one row group."""
         computer = self._computers[task.split]
         accumulator = computer.create()
-        for view in task.views(computer.columns):
-            computer.add(accumulator, view)
-            for key, shard, partial in computer.spread(view, self._shards):
-                yield pvalue.TaggedOutput("distinct", ((task.split, key, shard), partial))
+        try:
+            for view in task.views(computer.columns):
+                computer.add(accumulator, view)
+                for key, shard, partial in computer.spread(view, self._shards):
+                    yield pvalue.TaggedOutput("distinct", ((task.split, key, shard), partial))
+        except (pa.ArrowException, OSError) as error:
+            yield (_FAILED, f"{task.uri}:{task.row_group}"), Failed(unreadable(task.uri, error))
         yield (task.split, ""), accumulator
 
 
@@ -250,9 +283,6 @@ class CountShard(beam.DoFn):
 
 class Merge(beam.CombineFn):
     """Merges keyed accumulators into one dictionary: few keys, so one combine for all of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def create_accumulator(self) -> dict[Any, Any]:
         """Return nothing yet."""

@@ -13,7 +13,8 @@ from components.validation.engine import (
     RESULT_FORMAT,
     MetricStoreExecutionEngine,
     MetricUnavailableError,
-    needed,
+    computable,
+    of,
 )
 from components.validation.metrics import Metric, MetricStore, plain
 from components.validation.suite import Rule, expectation
@@ -22,19 +23,26 @@ from components.validation.view import InapplicableError
 
 @dataclass(frozen=True)
 class Check:
-    """A rule, made ready: its Great Expectations object and what must be computed for it.
+    """A rule, made ready: its Great Expectations object and what must be known for it.
 
     Attributes:
         rule: The rule as written.
         expectation: Great Expectations' object.
-        metrics: What to compute.
+        needs: Metrics by the role they play for the expectation.
+        result_format: How Great Expectations is to word its findings.
         error: Why it could not be planned; a rule that cannot be planned is broken.
     """
 
     rule: Rule
     expectation: Expectation
-    metrics: tuple[Metric, ...]
+    needs: Mapping[str, Metric]
+    result_format: Mapping[str, Any]
     error: str | None = None
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """What must be computed; what the schema tells is not."""
+        return computable(self.needs.values())
 
 
 @dataclass(frozen=True)
@@ -46,14 +54,12 @@ class Verdict:
         success: True only where every metric was computed and the expectation holds.
         result: Great Expectations' findings: observed value, counts, some unexpected values.
         error: Why no verdict was possible.
-        metrics: The metrics it rests on.
     """
 
     rule: Rule
     success: bool
     result: dict[str, Any]
     error: str | None
-    metrics: tuple[Metric, ...]
 
     @property
     def rows(self) -> int | None:
@@ -73,14 +79,17 @@ def plan(rules: list[Rule], columns: dict[str, str]) -> list[Check]:
         SuiteError: A rule cannot be understood.
     """
     engine = MetricStoreExecutionEngine(MetricStore(columns))
-    checks = []
-    for rule in rules:
-        known = expectation(rule)
-        try:
-            checks.append(Check(rule, known, tuple(needed(known, engine))))
-        except Exception as error:  # noqa: BLE001 - expectations raise anything; whatever it is, the rule is not checked
-            checks.append(Check(rule, known, (), _reason(error)))
-    return checks
+    return [_check(rule, engine) for rule in rules]
+
+
+def _check(rule: Rule, engine: MetricStoreExecutionEngine) -> Check:
+    known = expectation(rule)
+    try:
+        found = known.get_validation_dependencies(engine, {"result_format": dict(RESULT_FORMAT)})
+    except Exception as error:  # noqa: BLE001 - expectations raise anything; the rule is then not checked
+        return Check(rule, known, {}, RESULT_FORMAT, _reason(error))
+    needs = {role: of(configuration) for role, configuration in found.metric_configurations.items()}
+    return Check(rule, known, needs, found.result_format)
 
 
 def judge(checks: list[Check], stores: Mapping[str, MetricStore]) -> dict[str, list[Verdict]]:
@@ -93,23 +102,23 @@ def judge(checks: list[Check], stores: Mapping[str, MetricStore]) -> dict[str, l
 
 def _verdict(check: Check, engine: MetricStoreExecutionEngine) -> Verdict:
     if check.error is not None:
-        return Verdict(check.rule, False, {}, check.error, check.metrics)
-    configuration = {"result_format": dict(RESULT_FORMAT)}
+        return Verdict(check.rule, False, {}, check.error)
     try:
-        dependencies = check.expectation.get_validation_dependencies(engine, configuration)
-        found = check.expectation.metrics_validate(
-            metrics=engine.resolve_metrics(dependencies.get_metric_configurations()),
+        # Not metrics_validate: it would ask for the dependencies again, which costs more than the verdict.
+        found = check.expectation._validate(
+            metrics={role: engine.value(metric) for role, metric in check.needs.items()},
+            runtime_configuration={"result_format": dict(check.result_format)},
             execution_engine=engine,
-            runtime_configuration=configuration,
         )
-    except Exception as error:  # noqa: BLE001 - expectations raise anything; whatever it is, the rule is not checked
-        return Verdict(check.rule, False, {}, _reason(error), check.metrics)
-    return Verdict(check.rule, bool(found.success), _result(found), None, check.metrics)
-
-
-def _result(found: ExpectationValidationResult) -> dict[str, Any]:
-    """Return the findings as JSON, without what differs between equal runs."""
-    return {name: plain(value) for name, value in sorted((found.result or {}).items())}
+        success, result = (
+            (found.success, found.result)
+            if isinstance(found, ExpectationValidationResult)
+            else (found["success"], found.get("result"))
+        )
+    except Exception as error:  # noqa: BLE001 - expectations raise anything; the rule is then not checked
+        return Verdict(check.rule, False, {}, _reason(error))
+    # As JSON, and without numpy's booleans, which are neither JSON nor always a bool.
+    return Verdict(check.rule, bool(success), {n: plain(v) for n, v in sorted((result or {}).items())}, None)
 
 
 def _reason(error: Exception) -> str:

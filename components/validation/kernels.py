@@ -108,7 +108,7 @@ def compare(array: pa.Array, operator: str, value: Any) -> pa.BooleanArray:
 
 
 def _compare_integers(array: pa.Array, operator: str, value: float) -> pa.BooleanArray:
-    if isinstance(value, float) and abs(value) > _EXACT and math.isfinite(value):
+    if not isinstance(value, int) and abs(value) > _EXACT and math.isfinite(value):
         return _COMPARE[operator](array.cast(pa.float64(), safe=False), pa.scalar(value))
     bits = array.type.bit_width
     signed = pa.types.is_signed_integer(array.type)
@@ -126,9 +126,9 @@ def _compare_integers(array: pa.Array, operator: str, value: float) -> pa.Boolea
 
 def number(value: Any) -> int | float | None:
     """Return a JSON value as a number, infinities from their names; None if it is none."""
-    if isinstance(value, bool | int | float):
-        return value
-    return _NAMED.get(value) if isinstance(value, str) else None
+    if isinstance(value, str):
+        return _NAMED.get(value)
+    return value if isinstance(value, int | float) else None
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -30,6 +30,11 @@ def page(
     by_rule: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in evidence:
         by_rule.setdefault((record["split"], record["rule"]), []).append(record)
+    details = {
+        (split, verdict.rule.identity): verdict.result.get("details")
+        for split, judged in verdicts.items()
+        for verdict in judged
+    }
     failing = any(anomaly.severity == "fail" for anomaly in anomalies)
     heading = "Validation failed" if failing else "Validation passed"
     total = sum(len(judged) for judged in verdicts.values())
@@ -42,13 +47,18 @@ def page(
     body = [
         f'<h1 class="{"fail" if failing else "pass"}">{heading}</h1>',
         f"<p>{html.escape(' · '.join(facts))}</p>",
-        *(_anomaly(anomaly, by_rule.get((anomaly.split, str(anomaly.rule)), [])) for anomaly in anomalies),
+        *(
+            _anomaly(
+                anomaly, by_rule.get((anomaly.split, str(anomaly.rule)), []), details.get(anomaly.identity)
+            )
+            for anomaly in anomalies
+        ),
         *(_checks(split, verdicts[split]) for split in sorted(verdicts)),
     ]
     return _PAGE.replace("{{body}}", "\n".join(body))
 
 
-def _anomaly(anomaly: Anomaly, records: list[dict[str, Any]]) -> str:
+def _anomaly(anomaly: Anomaly, records: list[dict[str, Any]], details: Any) -> str:
     shown = records[:20]
     rows = "".join(
         f"<tr><td>{html.escape(r['file'])}</td><td>{r['row']:,}</td><td>{html.escape(_values(r['values']))}</td></tr>"
@@ -63,8 +73,31 @@ def _anomaly(anomaly: Anomaly, records: list[dict[str, Any]]) -> str:
         f'<section class="{anomaly.severity}">'
         f"<h2><b>{anomaly.severity}</b> {html.escape(anomaly.message)}</h2>"
         f"<p><code>{html.escape(anomaly.kind)}</code> <code>{html.escape(str(anomaly.rule))}</code></p>"
-        f"{table}</section>"
+        f"{_bins(details)}{table}</section>"
     )
+
+
+def _bins(details: Any) -> str:
+    """Return the bins of a comparison of distributions: what the alert rests on."""
+    if not isinstance(details, dict) or "bins" not in details:
+        return ""
+    sums = [max(1, sum(entry[side] for entry in details["bins"])) for side in ("baseline", "observed")]
+    rows = "".join(
+        f"<tr><td>{html.escape(str(entry['bin']))}</td>"
+        + "".join(
+            _bar(entry[side], total) for side, total in zip(("baseline", "observed"), sums, strict=True)
+        )
+        + "</tr>"
+        for entry in details["bins"][:50]
+    )
+    head = "<tr><th>bin</th><th>baseline</th><th>observed</th></tr>"
+    formula = f"<p>{html.escape(details['formula'])} Threshold {details['threshold']:g}.</p>"
+    return f"{formula}<details><summary>bins</summary><table>{head}{rows}</table></details>"
+
+
+def _bar(count: int, total: int) -> str:
+    share = 100 * count / total
+    return f'<td><span class="bar" style="width:{share:.1f}%"></span>{count:,} ({share:.1f} %)</td>'
 
 
 def _values(text: str) -> str:
@@ -110,6 +143,7 @@ section.fail{border-left-color:var(--bad)}section.warn{border-left-color:var(--w
 section p{margin:.3rem 0 0}.pass{color:var(--good)}.fail>h2>b,td.fail,h1.fail{color:var(--bad)}
 code{font-size:.85em;overflow-wrap:anywhere}table{border-collapse:collapse;width:100%;margin:.5rem 0}
 td,th{border-top:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top}
+.bar{display:block;height:.4rem;background:#5b8def;border-radius:2px}
 summary{cursor:pointer;margin-top:.4rem}
 </style></head><body>
 {{body}}

@@ -147,8 +147,7 @@ def _write(
     evidence.write(records, out.file("evidence.parquet"))
     page = report.page(problems, found.verdicts, records, rows, quarantined)
     out.file("report.html").write_text(page, encoding="utf-8")
-    for split, own in found.verdicts.items():
-        text = docs.page(f"split {split}", found.checks, own)
+    for split, text in docs.pages(found.checks, found.verdicts).items():
         out.file(f"docs/{split}.html").write_text(text, encoding="utf-8")
 
 

@@ -84,8 +84,16 @@ class View:
 
     def values_at(self, columns: Sequence[str], rows: pa.Array) -> list[list[Any]]:
         """Return the rows' values of some columns as JSON can hold them."""
-        taken = [[plain(v) for v in self.column(name).take(rows).to_pylist()] for name in columns]
+        taken = [as_json(self.column(name).take(rows)) for name in columns]
         return [list(row) for row in zip(*taken, strict=True)]
+
+
+def as_json(array: pa.Array) -> list[Any]:
+    """Return an array's values as JSON can hold them."""
+    values: list[Any] = array.to_pylist()
+    kind = array.type
+    simple = is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    return values if simple else [plain(value) for value in values]
 
 
 def position(file: int, row: int) -> int:

@@ -29,6 +29,9 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
+# Nothing may spoil the output of a run; what goes wrong is told by the feeder.
+_LOGGERS = {"alembic": logging.WARNING, "mlflow.store": logging.CRITICAL, "mlflow.utils": logging.CRITICAL}
+
 _FINAL_CODES = {
     "ALREADY_EXISTS",
     "BAD_REQUEST",
@@ -52,8 +55,8 @@ def connect(settings: Settings) -> MlflowClient:
     try:
         from mlflow import MlflowClient
 
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        for name, level in _LOGGERS.items():
+            logging.getLogger(name).setLevel(level)
         uri = settings.tracking_uri
         make_whole(uri)
         return MlflowClient(uri, uri)

@@ -46,14 +46,14 @@ def entity_name(name: str) -> str:
     clean = _NOT_IN_NAMES.sub("_", name).strip("/.")
     # MLflow takes names for paths: "a//b" and "a/../b" are refused.
     clean = "/".join(part for part in clean.split("/") if part not in ("", ".", ".."))
-    if clean == name and len(clean) <= NAME_LENGTH:
+    if clean and clean == name and len(clean) <= NAME_LENGTH:
         return clean
     return f"{clean[: NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def model_name(name: str) -> str:
     """Return a name MLflow accepts for a logged or registered model."""
-    return _NOT_IN_MODEL_NAMES.sub("_", name)[:NAME_LENGTH] or "model"
+    return _NOT_IN_MODEL_NAMES.sub("_", name)[:NAME_LENGTH].strip() or "model"
 
 
 def text_of(value: object) -> str:

@@ -35,7 +35,8 @@ def bytes_of(examples: Examples) -> dict[str, str]:
 
 
 def test_types_missing_values_and_rows_arrive(tmp_path: Path) -> None:
-    text = 'id,fare,paid,start,day,note\n1,2,true,2026-01-31 10:00:00,2026-01-31,"a, ""b"""\n2,3.5,,,,"two\nlines"\n'
+    header = "id,fare,paid,start,day,note"
+    text = header + '\n1,2,true,2026-01-31 10:00:00,2026-01-31,"a, ""b"""\n2,3.5,,,,"two\nlines"\n'
     examples = read_csv(write(tmp_path, "a.csv", text), splits=WHOLE)
     assert examples.metadata == {
         "columns": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from components import validate_serving as module
 from components.model_format import load_manifest
 from components.validate_serving import ServingError, json_rows, served, validate_serving
 from orchestration import ArgumentError, DataError
@@ -48,6 +48,7 @@ def test_an_answer_that_differs_is_not_ready(monkeypatch: pytest.MonkeyPatch) ->
         def predict(self, batch: pa.RecordBatch) -> np.ndarray:
             return np.full((batch.num_rows, 1), 0.5, np.float32)
 
+    module = importlib.import_module("components.validate_serving")
     monkeypatch.setattr(module, "load_predictor", lambda model: Other())
     check = validate_serving(tiny_model(), examples_of(tiny_table(60)))
     assert check.metadata["ready"] is False

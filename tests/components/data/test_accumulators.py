@@ -130,15 +130,20 @@ def test_booleans() -> None:
     assert found.numbers.mean == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize(
-    ("array", "low", "high", "seconds"),
-    [
-        (pa.array([0, 86_400_000_000], pa.timestamp("us")), "1970-01-01 00:00:00.000000", "1970-01-02 00:00:00.000000", 86_400.0),
-        (pa.array([-1, 1], pa.date32()), "1969-12-31", "1970-01-02", 86_400.0),
-        (pa.array([60, 3600], pa.time32("s")), "00:01:00", "01:00:00", 3600.0),
-        (pa.array([1000, 2000], pa.duration("ms")), "1000 ms", "2000 ms", 2.0),
-    ],
-)  # fmt: skip
+TIMES = [
+    (
+        pa.array([0, 60_000_000], pa.timestamp("us")),
+        "1970-01-01 00:00:00.000000",
+        "1970-01-01 00:01:00.000000",
+        60.0,
+    ),
+    (pa.array([-1, 1], pa.date32()), "1969-12-31", "1970-01-02", 86_400.0),
+    (pa.array([60, 3600], pa.time32("s")), "00:01:00", "01:00:00", 3600.0),
+    (pa.array([1000, 2000], pa.duration("ms")), "1000 ms", "2000 ms", 2.0),
+]
+
+
+@pytest.mark.parametrize(("array", "low", "high", "seconds"), TIMES)
 def test_times(array: pa.Array, low: str, high: str, seconds: float) -> None:
     found = column(array)
     assert (found.kind, found.min_text, found.max_text) == ("time", low, high)
@@ -173,6 +178,12 @@ def test_bytes() -> None:
     assert (found.kind, found.distinct, found.empty, found.top) == ("bytes", 2, 1, ())
     assert found.lengths is not None
     assert found.lengths.max == 2
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.large_binary(), pa.binary(3)], ids=str)
+def test_other_kinds_of_texts_and_bytes(kind: pa.DataType) -> None:
+    found = column(pa.array([b"abc", b"xyz", None, b"abc"], kind), Settings(capacity=1))
+    assert (found.present, found.missing, found.distinct) == (3, 1, 2)
 
 
 def test_lists() -> None:
@@ -238,7 +249,8 @@ def test_many_distinct_values_keep_within_the_stated_errors(kind: str) -> None:
     distinct = len(np.unique(values))
     assert not found.distinct_exact
     assert found.distinct == pytest.approx(distinct, rel=4 * 0.0157)
-    exact = {str(value): int(count) for value, count in zip(*np.unique(array.to_numpy(zero_copy_only=False), return_counts=True), strict=True)}  # fmt: skip
+    known, counts = np.unique(array.to_numpy(zero_copy_only=False), return_counts=True)
+    exact = {str(value): int(count) for value, count in zip(known, counts, strict=True)}
     for top in found.top[:5]:
         assert exact[str(top.value)] - found.top_error <= top.count <= exact[str(top.value)]
     if found.numbers is not None:

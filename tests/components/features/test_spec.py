@@ -45,14 +45,18 @@ def test_an_integer_read_as_number_and_as_id_travels_as_integer() -> None:
     assert (found.dtype, found.nullable) == ("int64", False)
 
 
+anything: Any = features
+vocabulary: Any = categorical("a").vocabulary
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: features(label=Y), "at least one feature"),
-        (lambda: features(numeric("a"), label="y"), "the label is not one"),
-        (lambda: features(categorical("a"), label=Y), "takes features"),
-        (lambda: features(timestamp("a"), label=Y), "takes features"),
-        (lambda: features("a", label=Y), "takes features"),
+        (lambda: anything(numeric("a"), label="y"), "the label is not one"),
+        (lambda: anything(categorical("a"), label=Y), "takes features"),
+        (lambda: anything(timestamp("a"), label=Y), "takes features"),
+        (lambda: anything("a", label=Y), "takes features"),
         (lambda: features(numeric("a"), numeric("a"), label=Y), "same name"),
         (lambda: features(numeric("label"), label=Y), 'may not be named "label"'),
         (lambda: features(numeric("a"), cross("a", "b"), label=Y), "no id feature"),
@@ -68,8 +72,8 @@ def test_an_integer_read_as_number_and_as_id_travels_as_integer() -> None:
         (lambda: numeric("a").bucketize([2.0, 1.0]), '"buckets" is out of range'),
         (lambda: numeric("a").identity(0), '"size" is out of range'),
         (lambda: categorical("a").vocabulary(top=0), '"top" is out of range'),
-        (lambda: categorical("a").vocabulary(oov=2), '"oov" is out of range'),
-        (lambda: categorical("a").vocabulary(missing="mean"), '"missing" is out of range'),
+        (lambda: vocabulary(oov=2), '"oov" is out of range'),
+        (lambda: vocabulary(missing="mean"), '"missing" is out of range'),
         (lambda: cross("a"), '"of" is out of range'),
         (lambda: timestamp("a").parts("second"), '"part" is out of range'),
         (lambda: timestamp("a").parts(), '"parts" is out of range'),

@@ -164,6 +164,7 @@ def test_the_open_inference_protocol_is_answered(server: Server) -> None:
     assert server.ask("GET", "/v2/health/live") == (200, {"live": True})
     assert server.ask("GET", "/v2/health/ready")[0] == 200
     assert server.ask("GET", "/v2/models/taxi/ready")[0] == 200
+    assert server.ask("GET", "/v2/models/other/ready")[0] == 404
     _, metadata = server.ask("GET", "/v2/models/taxi")
     assert metadata["versions"] == ["1", "2"]
     assert metadata["inputs"][1] == {"name": "city", "datatype": "BYTES", "shape": [-1]}
@@ -292,7 +293,7 @@ def test_without_a_live_model_the_server_waits_if_told_to(tmp_path: Path) -> Non
 
 def test_sigterm_under_load_loses_no_request(tmp_path: Path) -> None:
     push(tmp_path)
-    with running(tmp_path, "--drain-seconds", "0.5") as server:
+    with running(tmp_path, "--drain-seconds", "2") as server:
         outcomes: Counter[str] = Counter()
         stop = threading.Event()
 
@@ -324,7 +325,7 @@ def test_sigterm_under_load_loses_no_request(tmp_path: Path) -> None:
             thread.start()
         wait_for(lambda: outcomes["200"] > 50)
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: server.ask("GET", "/ready")[0] == 503, 0.5)
+        wait_for(lambda: server.ask("GET", "/ready")[0] == 503, 1.9)
         answered = outcomes["200"]
         assert server.process.wait(15) == 0
         stop.set()

@@ -64,7 +64,7 @@ def kill_after_checkpoints(folder: Path, count: int) -> None:
     """Kill this process, as hard as it gets, once the checkpoint has been replaced some times."""
 
     def watch() -> None:
-        seen = set()
+        seen: set[int] = set()
         while len(seen) < count:
             if (folder / FILE).exists():
                 seen.add((folder / FILE).stat().st_mtime_ns)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from components.features import features, label, numeric
-from components.features.feature import IdFeature
 from components.training.inputs import ModelInputs
 from tests.components.features.rows import RIDES
 
-TOY = features(numeric("x").z_score(), numeric("x").bucketize(8), label=label("y"))
+TOY_BIG = features(numeric("x").z_score(), numeric("x").bucketize(8), label=label("big"))
 DROPPING = features(*RIDES.features, label=label("tips", missing="drop").greater_than(4))
-assert isinstance(TOY.features[1], IdFeature)
 
 
 def small(inputs: ModelInputs) -> Any:
@@ -43,6 +41,18 @@ def without_metrics(inputs: ModelInputs) -> Any:
     hidden = keras.ops.cast(hidden, "float32")
     model = keras.Model(blocks, keras.layers.Dense(inputs.units, activation=inputs.activation)(hidden))
     model.compile("sgd", loss=inputs.loss)
+    return model
+
+
+def overfitting(inputs: ModelInputs) -> Any:
+    """Start well and get worse: a learning rate that grows with every step."""
+    import keras
+
+    blocks = inputs.keras_inputs()
+    hidden = keras.layers.Dense(4, activation="relu")(blocks["numbers"])
+    model = keras.Model(blocks, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    growing = keras.optimizers.schedules.ExponentialDecay(0.01, 40, 2.0)
+    model.compile(keras.optimizers.SGD(growing), loss=inputs.loss)
     return model
 
 
@@ -90,3 +100,40 @@ class OwnError(Exception):
 
 def raising(inputs: ModelInputs) -> Any:
     raise OwnError("no such layer")
+
+
+def with_every_layer(inputs: ModelInputs) -> Any:
+    """Use what tabular models are made of: normalization, residuals, gates, attention over columns."""
+    import keras
+    from keras import layers
+
+    blocks = inputs.keras_inputs()
+    tokens = layers.Embedding(inputs.table_size, 4)(keras.ops.add(blocks["ids"], inputs.offsets))
+    tokens = layers.MultiHeadAttention(2, 4)(tokens, tokens)
+    pooled = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(tokens))
+    hidden = layers.Concatenate()([layers.BatchNormalization()(blocks["numbers"]), pooled])
+    for activation in ("gelu", "swish", "elu"):
+        deeper = layers.Dropout(0.1)(layers.Dense(hidden.shape[1], activation=activation)(hidden))
+        hidden = layers.Add()(
+            [hidden, layers.Multiply()([deeper, layers.Dense(1, activation="sigmoid")(hidden)])]
+        )
+    hidden = layers.LeakyReLU()(layers.GaussianNoise(0.1)(hidden))
+    model = keras.Model(blocks, layers.Dense(inputs.units, activation=inputs.activation)(hidden))
+    model.compile(keras.optimizers.AdamW(1e-3, clipnorm=1.0), loss=inputs.loss)
+    return model
+
+
+def no_onnx(inputs: ModelInputs) -> Any:
+    """Use a TensorFlow operation that ONNX has not."""
+    import keras
+    import tensorflow as tf
+
+    class LogGamma(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+        def call(self, x: Any) -> Any:
+            return tf.math.lgamma(tf.abs(x) + 1.0)
+
+    blocks = inputs.keras_inputs()
+    hidden = LogGamma()(blocks["numbers"])
+    model = keras.Model(blocks, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    model.compile("sgd", loss=inputs.loss)
+    return model

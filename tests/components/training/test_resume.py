@@ -16,9 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_a_killed_training_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     table = pa.concat_tables([rides(500), rides(500)])
-    features = transform_features(
-        examples_of({"train": table, "eval": rides(90)}), no_schema(), DROPPING
-    )
+    features = transform_features(examples_of({"train": table, "eval": rides(90)}), no_schema(), DROPPING)
     arguments = [features.uri, json.dumps(features.metadata), str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.components.training.killed", *arguments],

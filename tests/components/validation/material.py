@@ -111,7 +111,14 @@ def column_rules(table: pa.Table, field: pa.Field) -> list[Rule]:
 def text_rules(name: str, column: pa.ChunkedArray) -> list[Rule]:
     """Return rules for a column of text."""
     top = _frequent(column)
+    parsed = [
+        rule("column_values_to_be_json_parseable", column=name, mostly=0.5),
+        rule("column_values_to_be_dateutil_parseable", column=name, mostly=0.1),
+        rule("column_values_to_match_strftime_format", column=name, strftime_format="%Y", mostly=0.5),
+    ]
+    few = pc.count_distinct(column).as_py() <= 2000  # plain Great Expectations parses every single row
     return [
+        *(parsed if few else []),
         rule("column_values_to_be_in_set", column=name, value_set=top, mostly=0.9),
         rule("column_values_to_not_be_in_set", column=name, value_set=["nothing like it"]),
         rule("column_values_to_match_regex", column=name, regex="^[A-Za-z0-9]", mostly=0.9),
@@ -131,9 +138,6 @@ def text_rules(name: str, column: pa.ChunkedArray) -> list[Rule]:
         rule("column_values_to_be_of_type", column=name, type_="str"),
         rule("column_values_to_be_of_type", column=name, type_="int64"),
         rule("column_values_to_be_in_type_list", column=name, type_list=["str", "object"]),
-        rule("column_values_to_be_json_parseable", column=name, mostly=0.5),
-        rule("column_values_to_be_dateutil_parseable", column=name, mostly=0.1),
-        rule("column_values_to_match_strftime_format", column=name, strftime_format="%Y", mostly=0.5),
         rule("column_distinct_values_to_be_in_set", column=name, value_set=top),
         rule("column_distinct_values_to_contain_set", column=name, value_set=top[:2]),
         rule("column_distinct_values_to_equal_set", column=name, value_set=top),

@@ -82,7 +82,9 @@ EDGES = {
             "time": pa.array([dt.datetime(2024, 1, 1)], pa.timestamp("us")),  # noqa: DTZ001 - a column without zone
         }
     ),
-    "duplicates only": pa.table({"text": ["x"] * 7, "number": [1.5] * 7, "whole": [3] * 7, "flag": [True] * 7}),
+    "duplicates only": pa.table(
+        {"text": ["x"] * 7, "number": [1.5] * 7, "whole": [3] * 7, "flag": [True] * 7}
+    ),
     "mixed with missing": pa.table(
         {
             "text": ["x", NONE, "y", "x", "é", "", "10"],
@@ -102,6 +104,7 @@ EDGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # plain Great Expectations divides by zero
 @pytest.mark.parametrize("name", list(EDGES))
 def test_edge_cases_get_the_same_verdicts(name: str) -> None:
     table = EDGES[name]
@@ -171,7 +174,7 @@ CONDITIONS += [
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: f"{c['type']}-{c.get('operator', '')}")
 def test_row_conditions_get_the_same_verdicts(condition: dict[str, Any]) -> None:
     table, _ = relations()
-    only = {"row_condition": condition, "condition_parser": "great_expectations"}
+    only = {"row_condition": condition}
     ranges = {"quantiles": [0.5], "value_ranges": [[2, 5]]}
     rules = [
         rule("column_values_to_be_between", column="c", min_value=3, max_value=6, **only),
@@ -211,17 +214,49 @@ def typed() -> pa.Table:
 # answers something else.
 BETTER = [
     (rule("column_values_to_be_unique", column="list"), False, "lists do not hash in pandas"),
-    (rule("column_list_lengths_to_be_between", column="list", min_value=0, max_value=2), True, "no such rule"),
-    (rule("column_values_to_be_of_type", column="list", type_="list"), True, "pandas holds arrays, not lists"),
-    (rule("column_values_to_be_of_type", column="whole", type_="int64"), True, "with nulls pandas has doubles"),
-    (rule("column_values_to_not_be_in_set", column="day", value_set=["2024-01-01"]), False, "text is no date"),
-    (rule("column_distinct_values_to_contain_set", column="zoned", value_set=["2024-01-09"]), True, "no zone"),
-    (rule("column_values_to_be_between", column="zoned", min_value="2024-01-01"), True, "cannot compare"),
-    (rule("column_sum_to_be_between", column="money", min_value=7.85, max_value=7.85), True, "None in decimals"),
-    (rule("column_values_to_be_increasing", column="flag"), False, "pandas subtracts booleans as exclusive or"),
-    (rule("column_values_to_match_regex", column="bytes", regex="^[a-z]+$", mostly=0.7), True, "cannot decode"),
     (
-        rule("column_mean_to_be_between", column="short", min_value=0.28000000119, max_value=0.28000000343),
+        rule("column_list_lengths_to_be_between", column="list", min_value=0, max_value=2),
+        True,
+        "no such rule",
+    ),
+    (
+        rule("column_values_to_be_of_type", column="list", type_="list"),
+        True,
+        "pandas holds arrays, not lists",
+    ),
+    (
+        rule("column_values_to_be_of_type", column="whole", type_="int64"),
+        True,
+        "with nulls pandas has doubles",
+    ),
+    (
+        rule("column_values_to_not_be_in_set", column="day", value_set=["2024-01-01"]),
+        False,
+        "text is no date",
+    ),
+    (
+        rule("column_distinct_values_to_contain_set", column="zoned", value_set=["2024-01-09"]),
+        True,
+        "no zone",
+    ),
+    (rule("column_values_to_be_between", column="zoned", min_value="2024-01-01"), True, "cannot compare"),
+    (
+        rule("column_sum_to_be_between", column="money", min_value=7.85, max_value=7.85),
+        True,
+        "None in decimals",
+    ),
+    (
+        rule("column_values_to_be_increasing", column="flag"),
+        False,
+        "pandas subtracts booleans as exclusive or",
+    ),
+    (
+        rule("column_values_to_match_regex", column="bytes", regex="^[a-z]+$", mostly=0.7),
+        True,
+        "cannot decode",
+    ),
+    (
+        rule("column_mean_to_be_between", column="short", min_value=0.2800000056, max_value=0.2800000057),
         True,
         "adds in single precision",
     ),

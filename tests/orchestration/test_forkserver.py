@@ -1,0 +1,237 @@
+"""The fork servers: imported, not used; one thread; no process outlives them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from orchestration.component import Component
+from orchestration.node import Call
+from orchestration.settings import Settings
+from orchestration.workers import Child, Deadline, Workers, wait_for_exit
+from tests.pipelines_for_tests import running
+from tests.pipelines_for_tests.steps import Number, add, start
+
+ROOT = Path(__file__).resolve().parents[2]
+BEAM = ("pyarrow.parquet", "apache_beam")
+TENSORFLOW = (*BEAM, "KERAS_BACKEND=tensorflow", "tensorflow", "keras")
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
+    made = Workers(quiet, [str(ROOT), *sys.path], tmp_path / "forkserver.txt")
+    yield made
+    made.close()
+
+
+Send = Callable[..., Child]
+
+
+@pytest.fixture
+def send(workers: Workers, settings: Settings, tmp_path: Path) -> Send:
+    """Start a node's process for a component and its arguments."""
+    count = iter(range(1000))
+
+    def send_(
+        component: Component[Number], *, imports: tuple[str, ...] = (), **arguments: object
+    ) -> Child:
+        folder = tmp_path / f"node-{next(count)}"
+        folder.mkdir()
+        call = Call(
+            component, arguments, settings, "run", "pipeline", "node", 1, folder, folder / "scratch",
+            folder / "staging",
+        )  # fmt: skip
+        (folder / "call.pickle").write_bytes(cloudpickle.dumps(call))
+        return workers.run(imports, folder / "call.pickle", folder / "log.txt")
+
+    return send_
+
+
+def probe() -> Number:
+    """Tell about the process: its parent's threads and modules, its own parent and group."""
+    parent = Path(f"/proc/{os.getppid()}")
+    return Number.new(
+        parent_threads=len(list((parent / "task").iterdir())),
+        own_threads=len(list(Path("/proc/self/task").iterdir())),
+        parent=os.getppid(), leader=os.getpgid(0) == os.getpid(), modules=sorted(sys.modules),
+        backend=os.environ.get("KERAS_BACKEND", ""), descriptors=len(list(Path("/proc/self/fd").iterdir())),
+    )  # fmt: skip
+
+
+def facts(child: Child) -> dict[str, object]:
+    """Return what ``probe`` found."""
+    for event in child.events():
+        if event["kind"] == "error":
+            raise AssertionError(event["traceback"])
+        if event["kind"] == "result":
+            return dict(event["outputs"][0]["metadata"])
+    raise AssertionError("no result")
+
+
+probing = Component(probe, add.policy)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_node_starts_in_a_fork_of_a_server_with_one_thread(send: Send) -> None:
+    found = facts(send(probing))
+    assert found["parent_threads"] == 1
+    assert found["leader"] is True
+    assert isinstance(found["descriptors"], int) and found["descriptors"] < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "imports", [BEAM, TENSORFLOW, (*BEAM, "great_expectations"), ("pyarrow.parquet", "onnxruntime")],
+    ids=["beam", "tensorflow", "great_expectations", "onnxruntime"],
+)  # fmt: skip
+def test_what_is_imported_beforehand_starts_no_thread(send: Send, imports: tuple[str, ...]) -> None:
+    found = facts(send(probing, imports=imports))
+    assert found["parent_threads"] == 1
+    modules = found["modules"]
+    assert isinstance(modules, list)
+    assert {name for name in imports if "=" not in name} <= set(modules)
+    assert found["backend"] == ("tensorflow" if imports is TENSORFLOW else "")
+
+
+def test_servers_share_the_beginning_of_their_imports(send: Send) -> None:
+    plain, again = facts(send(probing)), facts(send(probing))
+    decimal = facts(send(probing, imports=("decimal",)))
+    both = facts(send(probing, imports=("decimal", "wave")))
+    assert plain["parent"] == again["parent"]
+    assert len({plain["parent"], decimal["parent"], both["parent"]}) == 3
+    assert "wave" in both["modules"] and "wave" not in decimal["modules"]  # type: ignore[operator]
+    assert _parent_of(both["parent"]) == decimal["parent"]
+    assert _parent_of(decimal["parent"]) == plain["parent"]
+
+
+def test_an_import_that_fails_is_left_to_the_node(send: Send) -> None:
+    assert facts(send(probing, imports=("no_such_module", "wave")))["leader"] is True
+
+
+def test_how_a_child_ended_and_what_it_used_is_told(send: Send) -> None:
+    child = send(add, number=start(1), k=2, seconds=0.0)
+    events = list(child.events())
+    assert [event["kind"] for event in events] == ["result"]
+    ended = wait_for_exit(child)
+    assert ended is not None
+    assert (ended.code, ended.signal) == (0, 0)
+    assert 0 < ended.cpu_seconds < 5 and 1 < ended.peak_mb < 4000
+
+
+def test_what_one_child_sends_does_not_wait_for_another(send: Send) -> None:
+    slow = send(add, number=start(1), k=2, seconds=5.0)
+    began = time.monotonic()
+    assert facts(send(probing))["leader"] is True
+    assert time.monotonic() - began < 4
+    slow.stop(0.2)
+
+
+def test_many_children_at_once_are_kept_apart(send: Send) -> None:
+    children = [send(add, number=start(n), k=1, seconds=0.0) for n in range(30)]
+    found = [[e["outputs"][0]["metadata"]["n"] for e in child.events()] for child in children]
+    assert found == [[n + 1] for n in range(30)]
+
+
+def test_the_clock_starts_with_the_child_not_with_the_imports(send: Send, tmp_path: Path) -> None:
+    slow = tmp_path / "slow_to_import.py"
+    slow.write_text("import time\ntime.sleep(1.5)\n")
+    # As a program path that PYTHONPATH does not name: the server imports it from its own sys.path.
+    (ROOT / "tests" / "pipelines_for_tests").joinpath  # the folder stays untouched
+    sys.path.insert(0, str(tmp_path))
+    try:
+        workers = Workers({}, [str(tmp_path), str(ROOT), *sys.path], tmp_path / "f.txt")
+        folder = tmp_path / "timed"
+        folder.mkdir()
+        child = send(probing)  # warms nothing: another tree
+        facts(child)
+        call = pickle.dumps(None)
+        (folder / "call.pickle").write_bytes(call)
+        late = workers.run(("slow_to_import",), folder / "call.pickle", folder / "log.txt")
+        deadline = Deadline(late, 1.0)
+        list(late.events())
+        deadline.cancel()
+        assert not deadline.passed
+        workers.close()
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+# No process outlives its server
+
+
+def gone(pid: int, seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _parent_of(pid: object) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _started(pids: Path) -> list[int]:
+    deadline = time.monotonic() + 20
+    while not pids.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return [int(pid) for pid in pids.read_text().split()]
+
+
+@pytest.mark.parametrize("imports", [(), ("decimal",)], ids=["root", "branch"])
+def test_closing_the_servers_ends_everything(
+    send: Send, workers: Workers, tmp_path: Path, imports: tuple[str, ...]
+) -> None:
+    pids = tmp_path / "pids"
+    send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
+    started = _started(pids)
+    server = _parent_of(started[0])
+    workers.close()
+    assert all(gone(pid, 0.0 if pid == server else 1.0) for pid in [*started, server])
+
+
+@pytest.mark.parametrize("imports", [(), ("decimal",)], ids=["root", "branch"])
+def test_a_killed_server_takes_its_children_along(
+    send: Send, tmp_path: Path, imports: tuple[str, ...]
+) -> None:
+    pids = tmp_path / "pids"
+    child = send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
+    node, in_group, *_ = _started(pids)
+    os.kill(_parent_of(node), signal.SIGKILL)
+    assert list(child.events()) == []
+    assert wait_for_exit(child) is None
+    assert gone(node) and gone(in_group)
+
+
+def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = (
+        "import sys; from pathlib import Path; from orchestration.run import run_pipeline\n"
+        "from orchestration.settings import load; from tests.pipelines_for_tests.running import hanging\n"
+        "settings = load(home=sys.argv[2], tracking='off')\n"
+        "run_pipeline(hanging, hanging.bind({'pids': sys.argv[1], 'stubborn': True}), settings=settings)\n"
+    )
+    coordinator = subprocess.Popen(
+        [sys.executable, "-c", script, str(pids), str(tmp_path / "home")], cwd=ROOT, stderr=subprocess.PIPE
+    )
+    started = _started(pids)
+    servers = {_parent_of(started[0])}
+    coordinator.kill()
+    coordinator.wait()
+    assert all(gone(pid) for pid in [*started, *servers])
