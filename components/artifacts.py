@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 from orchestration import Artifact, ArtifactError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Tracked = ClassVar[Literal["dataset", "model", "report"] | None]
 
 
 class Examples(Artifact):
@@ -20,7 +19,7 @@ class Examples(Artifact):
     Metadata: ``splits`` maps each split's name to ``{"rows": int}``.
     """
 
-    tracked_as: Tracked = "dataset"
+    tracked_as = "dataset"
 
     @property
     def splits(self) -> list[str]:
@@ -83,19 +82,19 @@ class Validation(Artifact):
     Metadata: ``success`` (bool), ``anomalies`` (count by severity).
     """
 
-    tracked_as: Tracked = "report"
+    tracked_as = "report"
 
 
 class Transform(Artifact):
     """Features: the frozen state (``transform.json``), the transformed rows, the graph that made them."""
 
-    tracked_as: Tracked = "dataset"
+    tracked_as = "dataset"
 
 
 class Model(Artifact):
     """A trained model: ``model.json`` (manifest), native weights, and its serving exports."""
 
-    tracked_as: Tracked = "model"
+    tracked_as = "model"
 
 
 class Evaluation(Artifact):
@@ -104,13 +103,13 @@ class Evaluation(Artifact):
     Metadata: ``blessed`` (bool), ``reasons`` (list of str), and the overall metrics by name.
     """
 
-    tracked_as: Tracked = "report"
+    tracked_as = "report"
 
 
 class Report(Artifact):
     """One self-contained HTML page, ``report.html``."""
 
-    tracked_as: Tracked = "report"
+    tracked_as = "report"
 
 
 class ServingCheck(Artifact):

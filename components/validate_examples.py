@@ -28,6 +28,7 @@ def validate_examples(
     schema: Schema,
     *,
     splits: list[str] | None = None,
+    key: list[str] | None = None,
     beam: Beam,
     run: RunContext,
 ) -> Checked:
@@ -45,15 +46,16 @@ def validate_examples(
         schema: ``schema.json`` (columns with type and nullability) and ``suite.json`` (expectations, each
             with ``meta.severity``).
         splits: Splits to validate; all of them by default. Others go on unseen.
+        key: Columns that tell a person which row it is; the evidence shows their values.
 
     Returns:
         The examples that may be used, and the findings: ``anomalies.json`` (worst first), ``report.html``,
-        ``result.json`` (Great Expectations' result by split), ``metrics.json``, ``docs/<split>.html`` (Data
-        Docs), ``evidence.parquet`` (the first rows that broke each rule) and, where rows were set aside,
-        ``quarantine/part-*.parquet``.
+        ``result.json`` (Great Expectations' result by split), ``plan.json`` and ``metrics.json`` (what was
+        computed), ``docs/<split>.html`` (Data Docs), ``evidence.parquet`` (the first rows that broke each
+        rule) and, where rows were set aside, ``quarantine/part-*.parquet``.
 
     Raises:
-        ArgumentError: There is no such split.
+        ArgumentError: There is no such split, or no such key column.
         DataError: There are no rows, the statistics are of other rows, or a rule cannot be understood.
         GateError: A rule with severity ``fail`` is broken. Report and evidence are attached to the run.
     """
@@ -70,18 +72,22 @@ def validate_examples(
     _refuse_other_rows(examples, statistics)
     _refuse_empty(examples, chosen)
     started = time.monotonic()
-    outcome = validate(examples, schema, chosen, beam)
+    _refuse_other_key(examples, key or [])
+    outcome = validate(examples, schema, chosen, beam, key)
     validation, gate = outcome.validation, outcome.gate
-    seconds = max(time.monotonic() - started, 1e-9)
-    run.log_metric("rows_per_second", examples.rows / seconds)
-    for severity, count in validation.metadata["anomalies"].items():
-        run.log_metric(f"anomalies_{severity}", count)
-    for name in ("report.html", "anomalies.json", "evidence.parquet"):
-        run.attach(validation.path / name, name)
+    run.log_metric("rows_per_second", examples.rows / max(time.monotonic() - started, 1e-9))
+    _show(validation, run)
     if gate is not None:
         gate.next = f"open report.html and evidence.parquet: headrace show {run.run_id} {run.node}"
         raise gate
     return Checked(outcome.examples, validation)
+
+
+def _show(validation: Validation, run: RunContext) -> None:
+    for severity, count in validation.metadata["anomalies"].items():
+        run.log_metric(f"anomalies_{severity}", count)
+    for name in ("report.html", "anomalies.json", "evidence.parquet"):
+        run.attach(validation.path / name, name)
 
 
 def _refuse_other_rows(examples: Examples, statistics: Statistics) -> None:
@@ -92,6 +98,17 @@ def _refuse_other_rows(examples: Examples, statistics: Statistics) -> None:
             expected=f"statistics of {examples.rows:,} rows",
             received=f"statistics of {counted:,} rows",
             next="pass compute_statistics(examples) of the same examples",
+        )
+
+
+def _refuse_other_key(examples: Examples, key: list[str]) -> None:
+    names = examples.arrow_schema().names if key else []
+    unknown = [name for name in key if name not in names]
+    if unknown:
+        raise ArgumentError(
+            f'there is no column "{unknown[0]}" to tell rows by',
+            expected=" or ".join(names),
+            received=f"key={key!r}",
         )
 
 

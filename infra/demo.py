@@ -130,7 +130,7 @@ def report(made: list[Made], name: str, version: int, prediction: object, truth:
     """Print the prediction, and where the results lie with the command that opens each."""
     shown = prediction[0] if isinstance(prediction, list) and len(prediction) == 1 else prediction
     headrace, python = _short(HEADRACE), _short(sys.executable)
-    print(f"\nprediction  {LABEL} {shown:.3f}, asked over HTTP of {name} version {version}; the truth is {truth}")
+    print(f"\nprediction  {LABEL} {shown:.3f} over HTTP from {name} version {version}; the truth is {truth}")
     print(f"model       {headrace} serve {name}")
     print(f"            {_short(made_of(made, 'Model').folder)}")
     print(f"dashboard   {headrace} ui")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     import apache_beam
 
 LOCAL_RUNNER = "FnApiRunner"
+
+_ANSWER_SECONDS = 10.0
+_REMOTE_FAILURE = re.compile(r"Pipeline \S+ failed in state (?P<state>\w+)")
 
 
 class BeamJobError(HeadraceError):
@@ -42,11 +47,24 @@ class Beam:
 
         Raises:
             ConfigurationError: The runner is Dask, which loses data.
+            BeamJobError: The job server does not answer, or the job failed there.
         """
         import apache_beam
 
-        with apache_beam.Pipeline(options=self.pipeline_options()) as pipeline:
-            yield pipeline
+        options = self.pipeline_options()
+        self._require_job_server()
+        try:
+            with apache_beam.Pipeline(options=options) as pipeline:
+                yield pipeline
+        except RuntimeError as error:
+            if not (failure := _REMOTE_FAILURE.match(str(error))):
+                raise
+            raise BeamJobError(
+                f"the Beam job failed on {self.options['runner']}",
+                expected="a job that ends in state DONE",
+                received=f"{failure['state']}: {str(error).strip().splitlines()[-1].strip()}",
+                next="read the logs of the job server and of its workers",
+            ) from error
 
     def pipeline_options(self) -> Any:
         """Return Beam's ``PipelineOptions`` of this profile."""
@@ -63,6 +81,21 @@ class Beam:
         if options["runner"] == LOCAL_RUNNER:
             options.setdefault("direct_running_mode", "in_memory")
         return PipelineOptions.from_dictionary(options)
+
+    def _require_job_server(self) -> None:
+        # Beam's client would wait for a missing server for ever.
+        host, _, port = str(self.options.get("job_endpoint", "")).rpartition(":")
+        if not port.isdigit():
+            return
+        try:
+            socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        except OSError as error:
+            raise BeamJobError(
+                "Beam's job server does not answer",
+                expected=f"a job server at {host}:{port}",
+                received=str(error),
+                next="start it (infra/flink/up), or change job_endpoint in [profiles.NAME.beam]",
+            ) from error
 
     def result(self, values: apache_beam.pvalue.PCollection) -> Result:
         """Keep the single element of ``values`` for the driver, to be read after the pipeline ended."""

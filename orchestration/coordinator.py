@@ -232,6 +232,10 @@ class Coordinator:
             replace(output, item=i) for i, attempt in enumerate(results) for output in attempt.outputs
         )
         worst = min(bad, key=lambda a: a.state is not State.FAILED) if bad else None
+        key = key_of({"items": {str(i): attempt.key for i, attempt in enumerate(results)}})
+        before = None if worst else self.journal.finished(self.run.id, node.name, key)
+        if before is not None:  # the run was resumed after this
+            return before
         state = worst.state if worst else State.SUCCEEDED
         if results and all(a.state is State.CACHED for a in results):
             state = State.CACHED
@@ -239,6 +243,7 @@ class Coordinator:
             self.run.id,
             node.name,
             state,
+            key=key,
             started=min([a.started or now() for a in results], default=now()),
             ended=now(),
             cpu_seconds=sum(a.cpu_seconds for a in results),
@@ -366,6 +371,10 @@ class Coordinator:
     def clean(self) -> None:
         """Remove what only a running run needs."""
         shutil.rmtree(self.staging, ignore_errors=True)
+
+    def clean_scratch(self) -> None:
+        """Remove the nodes' scratch folders, which only a run that may be resumed still needs."""
+        shutil.rmtree(self.settings.home / "scratch" / self.run.id, ignore_errors=True)
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> Attempt:
         return replace(

@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from orchestration.errors import ConfigurationError, HeadraceError
+from orchestration.secrets import redact
 from orchestration.settings import OFF, Settings
 from orchestration.tracking.database import make_whole
 
@@ -49,8 +50,9 @@ def ui(settings: Settings, host: str = "127.0.0.1", port: int = 5000) -> None:
             at="",
             next="headrace ui --profile local",
         )
-    if settings.tracking.startswith(("http://", "https://")):
-        _say(f"MLflow runs at {settings.tracking.rstrip('/')}{PAGE}")
+    uri = settings.tracking_uri
+    if uri.startswith(("http://", "https://")):
+        _say(f"MLflow runs at {redact(uri.rstrip('/'))}{PAGE}")
         return
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host

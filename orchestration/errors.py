@@ -159,7 +159,7 @@ def is_own(names: dict[str, Any]) -> bool:
     """Return whether a frame's globals are those of a module of Headrace."""
     spec = names.get("__spec__")  # a module run with ``python -m`` is called __main__ otherwise
     module = str(spec.name if spec else names.get("__name__", ""))
-    return module.split(".")[0] in _OWN_PACKAGES
+    return module.split(".", maxsplit=1)[0] in _OWN_PACKAGES
 
 
 def is_library(file: str) -> bool:

@@ -51,13 +51,15 @@ class Files(External):
 
     def _candidates(self) -> list[Path]:
         root = location(str(self))
-        if "://" in self:
-            return list(root.parent.glob(root.name)) if "*" in root.name else [root]
         if root.is_dir():
             return list(root.iterdir())
         if root.exists():
             return [root]
-        return [Path(name) for name in glob.glob(str(self), recursive=True)]
+        if "://" not in self:
+            return [Path(name) for name in glob.glob(str(self), recursive=True)]
+        parts = self.split("/")
+        first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+        return list(location("/".join(parts[:first])).glob("/".join(parts[first:]))) if parts[first:] else []
 
     def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
         """Return a digest over the names and the bytes of the matching files."""

@@ -74,7 +74,7 @@ class Pipeline:
                 self(**parameters)
         except HeadraceError:
             raise
-        except Exception as error:  # whatever the user's own lines raise
+        except (Exception, SystemExit) as error:  # whatever the user's own lines raise
             raise _own_error(error, f"while describing pipeline {self.name}") from error
         if not graph.nodes:
             raise PipelineError(
@@ -319,7 +319,7 @@ def import_file(path: Path, project: Path) -> Any:
         module = importlib.import_module(".".join(parts))
     except HeadraceError:
         raise
-    except Exception as error:  # whatever a user's module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's module raises while it is imported
         raise _own_error(error, f"while importing {path.name}") from error
     if Path(str(module.__file__)).resolve() != path.resolve():
         raise PipelineError(
@@ -332,7 +332,7 @@ def import_file(path: Path, project: Path) -> Any:
     return module
 
 
-def _own_error(error: Exception, when: str) -> PipelineError:
+def _own_error(error: BaseException, when: str) -> PipelineError:
     """Return an error of the user's own lines as one of the pipeline: their exception comes first."""
     from orchestration.failure import user_failure
 

@@ -289,8 +289,11 @@ def _carry_out(
         attempts = _run_nodes(coordinator, stack)
         state = _state_of(attempts, coordinator)
         metrics = {f"{a.node}.{name}": value for a in attempts.values() for name, value in a.metrics.items()}
+        coordinator.clean()  # before the end is recorded: nobody looks after a finished run
+        if state is RunState.SUCCEEDED:
+            coordinator.clean_scratch()
         journal.finish_run(run.id, owner, state, _finished_event(run, state, metrics))
-        undelivered = _deliver(feeder, journal)
+        undelivered = _deliver(feeder, journal, listener)
     order = [node.name for node in graph.sorted()]
     return RunResult(
         run.id,
@@ -350,8 +353,13 @@ def _check_selection(coordinator: Coordinator, known: dict[str, Attempt]) -> Non
 
 
 def _environment() -> dict[str, str]:
-    # Children compile what they import only where that is asked for: three times the start-up else.
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "GRPC_VERBOSITY": "ERROR"}
+    """Return variables that keep what nodes import quiet, where a person has not set them."""
+    quiet = {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "GRPC_VERBOSITY": "ERROR",
+        "ORT_DISABLE_TELEMETRY": "1",  # importing ONNX Runtime would start a thread that reports home
+    }
     return {name: os.environ.get(name, value) for name, value in quiet.items()}
 
 
@@ -381,11 +389,15 @@ def _feeder(journal: Journal, settings: Settings) -> OutboxFeeder | None:
     return feeder
 
 
-def _deliver(feeder: OutboxFeeder | None, journal: Journal) -> int:
-    if feeder is not None:
-        feeder.flush(FLUSH_SECONDS)
-        feeder.stop()
-    return len(journal.pending()) if feeder is not None else 0
+def _deliver(feeder: OutboxFeeder | None, journal: Journal, listener: Listener) -> int:
+    if feeder is None:
+        return 0
+    feeder.flush(FLUSH_SECONDS)
+    feeder.stop()
+    waiting = len(journal.pending())
+    if waiting and feeder.trouble:
+        listener.note(f"MLflow: {feeder.trouble}")
+    return waiting
 
 
 @contextmanager

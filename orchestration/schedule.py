@@ -308,4 +308,3 @@ class _Lane:
 
     def _tell(self, due: datetime, decision: Decision, reason: str) -> None:
         self._record(Firing(self.entry, due, decision, reason))
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 GRACE_SECONDS = 5.0
+QUIET_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,23 @@ class Child:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the child's events as they come; a line cut off by a kill is dropped."""
-        with os.fdopen(self.events_fd, "r", encoding="utf-8") as stream:
-            for line in stream:
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+        ready, rest = select.poll(), b""
+        ready.register(self.events_fd, select.POLLIN)
+        try:
+            while True:
+                if not ready.poll(QUIET_SECONDS * 1000):
+                    if self.exit.done():  # what the child started may hold the pipe's other end
+                        return
+                    continue
+                chunk = os.read(self.events_fd, 65536)
+                if not chunk:
+                    return
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    with contextlib.suppress(ValueError):
+                        yield json.loads(line)
+        finally:
+            os.close(self.events_fd)
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End the child's whole process group: SIGTERM, and after the grace period SIGKILL."""

@@ -20,6 +20,9 @@ from orchestration import DataError
 BLOCK_BYTES = 4 << 20
 _HEADER_BYTES = 1 << 20
 _SHOWN = 80
+# Follows the last row, with one value too many. Where it does not come back as a row of its own, a quote
+# is open: the rest of the file has become the text of one value.
+_END = "\x02end of file\x03"
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,20 @@ class CsvFile:
         Raises:
             DataError: The file cannot be read as CSV; names the line.
         """
+        end = _END + self.dialect.delimiter * len(columns)
+        ended = False
 
         def on_ragged(row: Any) -> str:
+            nonlocal ended
+            if row.text == end:
+                ended = True
+                return "skip"
             ragged.append(RaggedRow(row.expected_columns, row.actual_columns, row.text))
-            return "skip" if tolerant else "error"
+            return "skip" if tolerant and _END not in row.text else "error"
 
         header = 1 if self.dialect.header else 0
         read = 0
-        with open_text(self.uri, self.name, self.dialect.encoding) as source:
+        with open_text(self.uri, self.name, self.dialect.encoding, f"\n{end}\n".encode()) as source:
             try:
                 for batch in self._reader(source, columns, on_ragged):
                     if batch.num_rows:
@@ -122,9 +131,9 @@ class CsvFile:
                         read += batch.num_rows
                         header = 0
             except pa.ArrowInvalid as error:
-                if str(error).startswith("Empty CSV file"):
-                    return
-                raise self._unreadable(error, ragged, read, len(columns)) from error
+                raise self._unreadable(ragged, read, len(columns)) from error
+        if not ended:
+            raise self._unclosed()
 
     def _reader(self, source: TextSource, columns: list[str], on_ragged: Any) -> Iterable[pa.RecordBatch]:
         return pyarrow.csv.open_csv(  # type: ignore[no-any-return]  # pyarrow has no types
@@ -145,21 +154,40 @@ class CsvFile:
             ),
         )
 
-    def _unreadable(self, error: Exception, ragged: list[RaggedRow], read: int, width: int) -> DataError:
-        if ragged:
-            line = self.lines(ragged={0}, width=width).ragged.get(0, 0)
+    def _unreadable(self, ragged: list[RaggedRow], read: int, width: int) -> DataError:
+        odd = ragged[-1] if ragged else None
+        if odd is not None and _END in odd.text:
+            return self._unclosed()
+        if odd is not None:
+            line = self.lines(ragged={len(ragged) - 1}, width=width).ragged.get(len(ragged) - 1)
+            values = "1 value" if odd.received == 1 else f"{odd.received} values"
             return DataError(
-                f"{self.name}:{line} has {ragged[0].received} values in a row",
-                expected=f"{ragged[0].expected} values",
-                received=_shown(ragged[0].text),
+                f"{at_line(self.name, line)} has {values} in a row",
+                expected=f"{odd.expected} values",
+                received=_shown(odd.text),
                 next='read_csv(..., on_bad_rows="quarantine") to set such rows aside',
             )
-        header = 1 if self.dialect.header else 0
-        line = self.lines(rows={max(read - header, 0)}, width=width).rows.get(max(read - header, 0), 0)
+        place = max(read - (1 if self.dialect.header else 0), 0)
+        line = self.lines(rows={place}, width=width).rows.get(place)
         return DataError(
-            f"{self.name}:{line} cannot be read as CSV",
+            f"{at_line(self.name, line)} cannot be read as CSV",
             expected=f"rows of less than {BLOCK_BYTES >> 20} MiB, every quote closed",
-            received=_shown(str(error)),
+            received="a longer row",
+        )
+
+    def _unclosed(self) -> DataError:
+        """Return the error for a quote that is open at the end, and took all lines after it for its text."""
+        line, text = 1, ""
+        with open_text(self.uri, self.name, self.dialect.encoding) as source:
+            lines = _Lines(source)
+            before = 0
+            for row in self._rows(lines):
+                line, text, before = before + 1, self.dialect.delimiter.join(row), lines.count
+        return DataError(
+            f"{at_line(self.name, line)} opens a quote that is never closed",
+            expected='a closing " before the end of the file',
+            received=_shown(text),
+            next="look whether the file is cut off, or the quote belongs to the text and must be doubled",
         )
 
     def lines(self, *, rows: Iterable[int] = (), ragged: Iterable[int] = (), width: int) -> RowLines:
@@ -227,6 +255,11 @@ class _Lines:
         if rest:
             self.count += 1
             yield rest.decode()
+
+
+def at_line(name: str, line: int | None) -> str:
+    """Return how messages call a line of a file, or the file where the line is not known."""
+    return f"{name}:{line}" if line else name
 
 
 def _shown(text: str) -> str:

@@ -18,7 +18,7 @@ from components.data.column_types import (
     to_type,
 )
 from components.data.csv_dialect import CsvDialect
-from components.data.csv_file import CsvFile, RaggedRow
+from components.data.csv_file import CsvFile, RaggedRow, at_line
 from components.data.errors import ColumnTypeError
 from components.data.ingest import BadRow, Scan, SourceFile
 from orchestration import DataError
@@ -83,7 +83,7 @@ class CsvReader:
         for place, row in sorted(sick.items()):
             bad.append(BadRow(row.file, lines.rows.get(place), row.column, row.reason, row.text))
         for place, odd in enumerate(ragged):
-            reason = f"{odd.received} values instead of {odd.expected}"
+            reason = f"{odd.received} value(s) instead of {odd.expected}"
             bad.append(BadRow(file.name, lines.ragged.get(place), None, reason, odd.text))
 
     def _convert(
@@ -123,7 +123,7 @@ class CsvReader:
         return ColumnTypeError(
             f'column "{field.name}" holds a value that is not {field.type}',
             expected=f"{field.type}",
-            received=f'"{value}" in {source.name}' + (f":{line}" if line else ""),
+            received=f'"{value}" in {at_line(source.name, line)}',
             next=f'read_csv(..., null_values=["{value}"]), column_types={{"{field.name}": "string"}} '
             'or on_bad_rows="quarantine"',
         )

@@ -175,8 +175,13 @@ class Frequencies(Generic[TableT]):
         return self.smallest is None
 
     @property
+    def distinct_is_exact(self) -> bool:
+        """Whether :attr:`distinct` is exact."""
+        return self.smallest is None or len(self.smallest) < SMALLEST_HASHES
+
+    @property
     def distinct(self) -> int:
-        """Number of distinct values: exact while complete, else an estimate."""
+        """Number of distinct values, exact or estimated."""
         return len(self.table) if self.smallest is None else estimate_distinct(self.smallest)
 
     def merged(self, other: Frequencies[TableT]) -> Frequencies[TableT]:

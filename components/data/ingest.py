@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import apache_beam as beam_sdk
 import pyarrow as pa
+from apache_beam.transforms.combiners import ToListCombineFn
 
 from components.artifacts import Examples
 from components.data.column_types import join_types
@@ -19,6 +20,7 @@ from components.data.errors import ColumnTypeError, ReconciliationError
 from components.data.outcome import Failed, guarded, value_of
 from components.data.rows_writer import PartWriter, SplitWriter, part_name, write_empty
 from components.data.splits import Splits
+from components.data.spread import spread
 from orchestration import Beam, DataError, Files, HeadraceError, RunContext
 
 QUARANTINE = "quarantine"
@@ -113,20 +115,16 @@ def ingest(files: Files, reader: Reader, splits: Splits, beam: Beam, run: RunCon
     groups = group_files(files.paths())
     with beam.pipeline() as job:
         scans = (
-            job
-            | "Files" >> beam_sdk.Create([file for group in groups for file in group])
-            | "SpreadFiles" >> beam_sdk.Reshuffle()
+            spread(job, "Files", [file for group in groups for file in group])
             | "Scan" >> beam_sdk.Map(partial(guarded, reader.scan))
-            | "AllScans" >> beam_sdk.CombineGlobally(beam_sdk.combiners.ToListCombineFn())
+            | "AllScans" >> beam_sdk.CombineGlobally(ToListCombineFn()).without_defaults()
         )
         plan = scans | "Agree" >> beam_sdk.Map(partial(guarded, _Agreement(reader, splits)))
         counts = (
-            job
-            | "Groups" >> beam_sdk.Create(list(enumerate(groups)))
-            | "SpreadGroups" >> beam_sdk.Reshuffle()
+            spread(job, "Groups", list(enumerate(groups)))
             | "Write"
             >> beam_sdk.Map(_write_group, beam_sdk.pvalue.AsSingleton(plan), reader, splits, examples.uri)
-            | "AllCounts" >> beam_sdk.CombineGlobally(beam_sdk.combiners.ToListCombineFn())
+            | "AllCounts" >> beam_sdk.CombineGlobally(ToListCombineFn()).without_defaults()
         )
         agreed, written = beam.result(plan), beam.result(counts)
     schema, expected_rows = value_of(agreed.get())

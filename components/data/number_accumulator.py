@@ -58,7 +58,7 @@ class NumberAccumulator:
             present=summary.moments.count + strange,
             missing=self.missing,
             distinct=0 if frequencies is None else frequencies.distinct,
-            distinct_exact=frequencies is None or frequencies.complete,
+            distinct_exact=frequencies is None or frequencies.distinct_is_exact,
             top=() if frequencies is None else self._top(frequencies, field.type),
             top_error=0 if frequencies is None else frequencies.error,
             min_text=_iso(summary.smallest, field.type) if is_time else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -77,6 +76,12 @@ class NumberStatistics:
         """Return the value at a share that is in :attr:`quantiles`, or None."""
         return dict(self.quantiles).get(share)
 
+    @property
+    def deciles(self) -> tuple[float, ...]:
+        """Edges of ten bins of equally many numbers, eleven values; empty without numbers."""
+        found = dict(self.quantiles)
+        return tuple(found[tenth / 10] for tenth in range(11)) if found else ()
+
 
 @dataclass(frozen=True)
 class ColumnStatistics:
@@ -89,10 +94,9 @@ class ColumnStatistics:
         present: Values that are not missing.
         missing: Missing (null) values.
         distinct: Number of distinct present values; None for lists and structs.
-        distinct_exact: Whether ``distinct`` and ``top`` are exact; else ``distinct`` has a standard
-            error of 1.6 %.
+        distinct_exact: Whether ``distinct`` is exact; else it has a standard error of 1.6 %.
         top: Most frequent values, most frequent first, equal counts in order of value.
-        top_error: How much a count in ``top`` may be too low.
+        top_error: How much a count in ``top`` may be too low; 0 when they are exact.
         empty: Texts or byte strings of length 0, lists without items.
         min_text: Smallest text, or the earliest time as ISO text.
         max_text: Largest text, or the latest time as ISO text.
@@ -177,7 +181,8 @@ class DatasetStatistics:
 
     def to_json(self) -> dict[str, Any]:
         """Return the statistics as JSON values; what is None, 0 or empty by default is left out."""
-        return _plain(self)  # type: ignore[no-any-return]  # a dataclass becomes a dict
+        plain: dict[str, Any] = _plain(self)
+        return plain
 
 
 def load_statistics(artifact: Statistics) -> DatasetStatistics:
@@ -191,15 +196,17 @@ _ALWAYS = {"distinct_exact", "quantile_error", "count", "present", "missing"}
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        out = {}
-        for one in dataclasses.fields(value):
-            inner = getattr(value, one.name)
-            if one.name in _ALWAYS or inner != one.default:
-                out[one.name] = _plain(inner)
-        return out
+    """Return JSON values of a dataclass; a tuple of plain values stays as it is, JSON makes it a list."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple):
-        return [_plain(inner) for inner in value]
-    return value
+        return [_plain(inner) for inner in value] if value and hasattr(value[0], "__dict__") else value
+    if not hasattr(value, "__dict__"):
+        return value
+    # A field left at its default is found in the class itself.
+    default = type(value).__dict__
+    return {
+        name: _plain(inner)
+        for name, inner in vars(value).items()
+        if name in _ALWAYS or name not in default or inner != default[name]
+    }

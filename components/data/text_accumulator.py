@@ -81,7 +81,7 @@ class TextAccumulator:
             present=self.present,
             missing=self.missing,
             distinct=0 if frequencies is None else frequencies.distinct,
-            distinct_exact=frequencies is None or frequencies.complete,
+            distinct_exact=frequencies is None or frequencies.distinct_is_exact,
             top=self._top() if text else (),
             top_error=0 if frequencies is None else frequencies.error,
             empty=self.lengths.zeros,

@@ -23,11 +23,12 @@ class TextSource:
         file: The raw bytes.
         name: How messages call the file.
         encoding: The encoding of the raw bytes.
+        tail: UTF-8 text to give after the end of the file.
     """
 
     closed = False
 
-    def __init__(self, file: BinaryIO, name: str, encoding: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, encoding: str, tail: bytes = b"") -> None:
         self.name = name
         self.encoding = codecs.lookup(encoding).name
         self.lines = 0
@@ -35,6 +36,7 @@ class TextSource:
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._started = False
         self._rest = b""
+        self._tail = tail
 
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes of UTF-8 text; nothing at the end.
@@ -46,6 +48,7 @@ class TextSource:
             raw = self._read(size)
             self._rest = self._as_utf8(raw)
             if not raw:
+                self._rest, self._tail = self._rest + self._tail, b""
                 break
         cut = len(self._rest) if size < 0 else size
         out, self._rest = self._rest[:cut], self._rest[cut:]
@@ -59,7 +62,7 @@ class TextSource:
             raise DataError(
                 f"{self.name} cannot be read to its end",
                 expected="a whole file",
-                received=f"{error} after line {self.lines + 1}",
+                received=str(error),
             ) from error
 
     def _as_utf8(self, raw: bytes) -> bytes:
@@ -103,13 +106,13 @@ class TextSource:
 
 
 @contextlib.contextmanager
-def open_text(uri: str, name: str, encoding: str) -> Iterator[TextSource]:
+def open_text(uri: str, name: str, encoding: str, tail: bytes = b"") -> Iterator[TextSource]:
     """Open a file as text; ``.gz``, ``.bz2`` and ``.xz`` are decompressed.
 
     Raises:
         DataError: The file cannot be opened.
     """
-    with contextlib.closing(TextSource(open_bytes(uri, name), name, encoding)) as source:
+    with contextlib.closing(TextSource(open_bytes(uri, name), name, encoding, tail)) as source:
         yield source
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.data.schema import Severity
 from components.validation.judge import Verdict
 from components.validation.metrics import plain
-from components.validation.suite import Rule, Severity, shortened
+from components.validation.suite import Rule, shortened
 
 _ORDER = {Severity.FAIL: 0, Severity.QUARANTINE: 1, Severity.WARN: 2}
 

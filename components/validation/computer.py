@@ -112,7 +112,7 @@ class Computer:
 
     def extract(self, accumulator: Accumulator, distincts: Mapping[str, Distinct]) -> MetricStore:
         """Return the metrics' values."""
-        store = MetricStore({f.name: str(f.type) for f in self.schema}, {}, dict(self.errors))
+        store = MetricStore(self.schema, {}, dict(self.errors))
         for key, found in self.recipes.items():
             failed = [spec.key for spec in found.needs.values() if spec.key in accumulator.errors]
             if failed:

@@ -20,6 +20,7 @@ _REMOTE = re.compile(
     r'<script[^>]*\bsrc="https?:[^>]*>\s*</script>|<link[^>]*\bhref="https?:[^>]*>|<img[^>]*\bsrc="https?:[^>]*>',
     re.IGNORECASE,
 )
+_REMOTE_STYLE = re.compile(r"background(?:-image)?:\s*url\(['\"]?https?:[^)]*\)[^;}]*;?")
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.IGNORECASE | re.DOTALL)
 _RUN = re.compile(r"<tr>(?:(?!</tr>).)*?Run (?:Name|Time).*?</tr>", re.DOTALL)  # there is none to name
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -101,7 +102,7 @@ def pages(checks: list[Check], verdicts: Mapping[str, list[Verdict]]) -> dict[st
 
 
 def _offline(html: str) -> str:
-    for unwanted in (_FOOTER, _REMOTE, _SCRIPT, _RUN):
+    for unwanted in (_FOOTER, _REMOTE, _SCRIPT, _RUN, _REMOTE_STYLE):
         html = unwanted.sub("", html)
     seen: dict[str, str] = {}
     html = _UUID.sub(lambda uuid: seen.setdefault(uuid[0], f"part-{len(seen) + 1}"), html)

@@ -13,10 +13,9 @@ from great_expectations.exceptions.exceptions import GreatExpectationsError
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
-from components.validation.arrow_types import arrow_type
 from components.validation.kernels import number
 from components.validation.metrics import Metric, MetricStore
-from components.validation.view import is_text
+from components.validation.view import is_text, value_type
 
 # Every call states the format: without it Great Expectations asks for other metrics than it was planned with.
 RESULT_FORMAT = {"result_format": "BASIC"}
@@ -38,9 +37,8 @@ class MetricStoreExecutionEngine(PandasExecutionEngine):
         super().__init__()
         self.store = store
         self.others = dict(others or {})
-        schema = pa.schema([(name, arrow_type(kind)) for name, kind in store.schema.items()])
-        self._types = {field.name: field.type for field in schema}
-        self._dtypes = schema.empty_table().to_pandas().dtypes
+        self._types = {column.name: value_type(column.type) for column in store.schema}
+        self._dtypes = store.schema.empty_table().to_pandas().dtypes
 
     def resolve_metrics(
         self,
@@ -96,6 +94,9 @@ class MetricStoreExecutionEngine(PandasExecutionEngine):
         found = None if is_text(kind) else number(value)
         return value if found is None else found
 
+    def _arrow_types(self) -> dict[str, str]:
+        return {name: str(kind) for name, kind in self._types.items()}
+
     def _column_types(self) -> list[dict[str, Any]]:
         return [{"name": name, "type": kind} for name, kind in self._dtypes.items()]
 
@@ -107,10 +108,10 @@ _NUMERIC = frozenset(
 
 # Known from the schema alone, so neither planned nor computed.
 _SCHEMA_METRICS: dict[str, Any] = {
-    "table.columns": lambda engine: list(engine.store.schema),
+    "table.columns": lambda engine: list(engine.store.schema.names),
     "table.column_count": lambda engine: len(engine.store.schema),
     "table.column_types": MetricStoreExecutionEngine._column_types,
-    "table.arrow_types": lambda engine: dict(engine.store.schema),
+    "table.arrow_types": MetricStoreExecutionEngine._arrow_types,
 }
 
 

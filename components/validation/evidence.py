@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.validation.anomalies import kind
 from components.validation.judge import Check, Verdict
-from components.validation.metrics import Metric
+from components.validation.metrics import Metric, plain
 from components.validation.parts import Violations
 from components.validation.suite import Rule
 from components.validation.view import place
+
+if TYPE_CHECKING:
+    from components.artifacts import Examples
 
 SCHEMA = pa.schema(
     [
         ("split", pa.string()),
         ("file", pa.string()),
         ("row", pa.int64()),
+        ("key", pa.string()),
         ("column", pa.string()),
         ("kind", pa.string()),
         ("severity", pa.string()),
@@ -48,6 +52,7 @@ def rows_of(split: str, files: list[str], rule: Rule, violations: Violations) ->
                 "split": split,
                 "file": files[file],
                 "row": row,
+                "key": None,
                 "column": ", ".join(rule.columns),
                 "kind": kind(rule),
                 "severity": str(rule.severity),
@@ -79,6 +84,35 @@ def gather(
             if metric is not None and metric.key in violations[split]:
                 records += rows_of(split, files[split], verdict.rule, violations[split][metric.key])
     return records
+
+
+def add_keys(records: list[dict[str, Any]], examples: Examples, key: list[str]) -> None:
+    """Add to every record the values of some columns that tell people which row it is.
+
+    Reads only the row groups that hold such a row, and of them only these columns.
+
+    Args:
+        records: The evidence; its ``key`` is filled in as JSON.
+        examples: The rows it is about.
+        key: Names of the columns.
+    """
+    wanted: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        wanted.setdefault((record["split"], record["file"]), []).append(record)
+    for (split, name), own in wanted.items():
+        path = next(path for path in examples.files(split) if path.name == name)
+        with path.open("rb") as source:
+            parquet = pq.ParquetFile(source)
+            start = 0
+            for group in range(parquet.num_row_groups):
+                stop = start + parquet.metadata.row_group(group).num_rows
+                here = [record for record in own if start <= record["row"] < stop]
+                if here:
+                    table = parquet.read_row_group(group, columns=key, use_threads=False)
+                    places = pa.array([record["row"] - start for record in here])
+                    for record, row in zip(here, table.take(places).to_pylist(), strict=True):
+                        record["key"] = json.dumps(plain(row), ensure_ascii=False)
+                start = stop
 
 
 def write(records: list[dict[str, Any]], path: Path) -> None:

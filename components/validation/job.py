@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from components.validation.distinct import Distinct, DistinctSpec, Partial, coun
 from components.validation.metrics import Metric, MetricStore
 from components.validation.parts import Violations
 from components.validation.phases import bind, first
+from components.validation.spill import Spilled, gathered, spilling
 from components.validation.view import InapplicableError, View, position
 from orchestration import DataError
 from orchestration.artifacts import location
@@ -28,32 +31,57 @@ if TYPE_CHECKING:
     from orchestration import Beam
 
 BATCH_ROWS = 65_536
-ROWS_PER_SHARD = 1_000_000
+TASK_ROWS = 1_000_000
+ROWS_PER_SHARD = 500_000
 _ROWS = Metric("table.row_count")
 _FAILED = ""  # in the place of a split's name: an error on its way to the driver
 
 
 @dataclass(frozen=True)
 class Task:
-    """One row group: the split, the file's number in it, its place, and where its rows begin."""
+    """Consecutive row groups of one file: the split, the file's number in it, and where their rows begin."""
 
     split: str
     file: int
     uri: str
-    row_group: int
+    row_groups: tuple[int, ...]
     first_row: int
     rows: int
 
     def views(self, columns: list[str]) -> Iterator[View]:
-        """Yield the row group's rows in batches, with their positions."""
+        """Yield the rows in batches, with their positions."""
         start = position(self.file, self.first_row)
         with location(self.uri).open("rb") as source:
             parquet = pq.ParquetFile(source)
             for batch in parquet.iter_batches(
-                BATCH_ROWS, row_groups=[self.row_group], columns=columns, use_threads=False
+                BATCH_ROWS, row_groups=list(self.row_groups), columns=columns, use_threads=False
             ):
                 yield View(batch, np.arange(start, start + batch.num_rows, dtype=np.int64))
                 start += batch.num_rows
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """How values whose distinct ones are counted get together.
+
+    Attributes:
+        shards: Into how many parts values are spread by their hash.
+        folder: Where values wait on disk; None for few values, which travel through Beam.
+    """
+
+    shards: int
+    folder: str | None
+
+    @classmethod
+    def of(cls, work: list[Task], runner: Beam) -> Shuffle:
+        """Return the shuffle for the rows of some work."""
+        shards = max(1, sum(task.rows for task in work) // ROWS_PER_SHARD)
+        return cls(shards, str(runner.scratch / f"spill-{uuid.uuid4().hex}") if shards > 1 else None)
+
+    def clean(self) -> None:
+        """Remove what waited on disk."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,7 @@ class Computed:
 
 
 def tasks(examples: Examples, splits: Iterable[str]) -> tuple[list[Task], pa.Schema]:
-    """Return the row groups of some splits, and the schema that all their files share.
+    """Return the work of reading some splits, and the schema that all their files share.
 
     Raises:
         ColumnTypeError: A file's schema differs from the first file's.
@@ -92,13 +120,23 @@ def tasks(examples: Examples, splits: Iterable[str]) -> tuple[list[Task], pa.Sch
                 schema, shown = own, f"{split}/{file.name}"
             elif not schema.equals(own):
                 raise _differing(schema, own, shown, f"{split}/{file.name}")
-            row = 0
-            for group in range(metadata.num_row_groups):
-                rows = metadata.row_group(group).num_rows
-                found.append(Task(split, number, str(file), group, row, rows))
-                row += rows
+            found += _runs(split, number, str(file), metadata)
         _reconcile(split, sum(task.rows for task in found if task.split == split), examples)
     return found, schema if schema is not None else pa.schema([])
+
+
+def _runs(split: str, number: int, uri: str, metadata: pq.FileMetaData) -> Iterator[Task]:
+    """Yield a file's row groups in runs of about ``TASK_ROWS`` rows: few results to merge, of one size."""
+    groups: list[int] = []
+    first = rows = 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        rows += metadata.row_group(group).num_rows
+        if rows >= TASK_ROWS:
+            yield Task(split, number, uri, tuple(groups), first, rows)
+            groups, first, rows = [], first + rows, 0
+    if groups:
+        yield Task(split, number, uri, tuple(groups), first, rows)
 
 
 def unreadable(uri: str, error: Exception) -> DataError:
@@ -141,7 +179,7 @@ def compute(
 
     Args:
         plans: Metrics by split.
-        work: The row groups of those splits.
+        work: The reading of those splits.
         schema: Their Arrow schema.
         runner: Starts the pass.
 
@@ -193,13 +231,13 @@ def _pass(
     plans: Mapping[str, Mapping[str, Metric]], work: list[Task], schema: pa.Schema, runner: Beam
 ) -> dict[str, Computed]:
     computers = {split: _computer(plan, schema) for split, plan in plans.items()}
-    shards = max(1, sum(task.rows for task in work) // ROWS_PER_SHARD)
+    shuffle = Shuffle.of(work, runner)
     with runner.pipeline() as pipeline:
         scanned = (
             pipeline
             | "RowGroups" >> beam.Create(work)
             | beam.Reshuffle()
-            | "Scan" >> beam.ParDo(Scan(plans, schema, shards)).with_outputs("distinct", main="parts")
+            | "Scan" >> beam.ParDo(Scan(plans, schema, shuffle)).with_outputs("distinct", main="parts")
         )
         found = [scanned.parts]
         if any(computer.distincts for computer in computers.values()):
@@ -210,6 +248,7 @@ def _pass(
         merged = found | beam.Flatten() | "Merge" >> beam.CombineGlobally(merge()).without_defaults()
         result = runner.result(merged)
     parts = result.get()
+    shuffle.clean()
     for key in sorted(key for key in parts if key[0] == _FAILED):
         value_of(parts[key])
     return {
@@ -241,12 +280,14 @@ def _specs(computers: Mapping[str, Computer]) -> dict[tuple[str, str], DistinctS
 
 
 class Scan(beam.DoFn):
-    """Reads a row group; yields its accumulator, and its values whose distinct ones are counted."""
+    """Reads rows; yields their accumulator, and their values whose distinct ones are counted."""
 
-    def __init__(self, plans: Mapping[str, Mapping[str, Metric]], schema: pa.Schema, shards: int) -> None:
+    def __init__(
+        self, plans: Mapping[str, Mapping[str, Metric]], schema: pa.Schema, shuffle: Shuffle
+    ) -> None:
         self._plans = {split: dict(plan) for split, plan in plans.items()}
         self._schema = schema
-        self._shards = shards
+        self._shuffle = shuffle
         self._computers: dict[str, Computer] = {}
 
     def setup(self) -> None:
@@ -254,16 +295,18 @@ class Scan(beam.DoFn):
         self._computers = {split: _computer(plan, self._schema) for split, plan in self._plans.items()}
 
     def process(self, task: Task) -> Iterator[Any]:
-        """Scan one row group."""
+        """Scan one task's rows."""
         computer = self._computers[task.split]
         accumulator = computer.create()
+        folder = self._shuffle.folder if computer.distincts else None
         try:
-            for view in task.views(computer.columns):
-                computer.add(accumulator, view)
-                for key, shard, partial in computer.spread(view, self._shards):
-                    yield pvalue.TaggedOutput("distinct", ((task.split, key, shard), partial))
+            with spilling(folder) as put:
+                for view in task.views(computer.columns):
+                    computer.add(accumulator, view)
+                    for key, shard, partial in computer.spread(view, self._shuffle.shards):
+                        yield pvalue.TaggedOutput("distinct", ((task.split, key, shard), put(partial)))
         except (pa.ArrowException, OSError) as error:
-            yield (_FAILED, f"{task.uri}:{task.row_group}"), Failed(unreadable(task.uri, error))
+            yield (_FAILED, f"{task.uri}:{task.first_row}"), Failed(unreadable(task.uri, error))
         yield (task.split, ""), accumulator
 
 
@@ -274,11 +317,11 @@ class CountShard(beam.DoFn):
         self._specs = specs
 
     def process(
-        self, element: tuple[tuple[str, str, int], Iterable[Partial]]
+        self, element: tuple[tuple[str, str, int], Iterable[Partial | Spilled]]
     ) -> Iterator[tuple[tuple[str, str], Distinct]]:
         """Count one shard."""
         (split, key, _), parts = element
-        yield (split, key), count(self._specs[split, key], list(parts))
+        yield (split, key), count(self._specs[split, key], gathered(parts))
 
 
 class Merge(beam.CombineFn):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 from great_expectations.expectations.expectation import Expectation
 
@@ -44,6 +45,15 @@ class Check:
         """What must be computed; what the schema tells is not."""
         return computable(self.needs.values())
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the rule with its metrics: enough to hold other rows against it without this module."""
+        metrics = [
+            {"metric": metric.name, "domain": dict(metric.domain), "arguments": dict(metric.arguments)}
+            for metric in self.metrics
+        ]
+        rule = {"type": self.rule.type, "kwargs": dict(self.rule.kwargs), "severity": str(self.rule.severity)}
+        return rule | {"metrics": metrics}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -68,17 +78,17 @@ class Verdict:
         return count if isinstance(count, int) else None
 
 
-def plan(rules: list[Rule], columns: dict[str, str]) -> list[Check]:
+def plan(rules: list[Rule], schema: pa.Schema) -> list[Check]:
     """Return what to compute for every rule.
 
     Args:
         rules: The rules.
-        columns: Arrow type by column of the data they will be held against.
+        schema: Arrow schema of the rows they will be held against.
 
     Raises:
         SuiteError: A rule cannot be understood.
     """
-    engine = MetricStoreExecutionEngine(MetricStore(columns))
+    engine = MetricStoreExecutionEngine(MetricStore(schema))
     return [_check(rule, engine) for rule in rules]
 
 

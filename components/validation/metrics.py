@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Domain and argument entries that name the batch or the wording of the answer, not what is computed.
 _IGNORED = frozenset({"batch_id", "result_format", "condition_parser", "include_nested"})
@@ -58,7 +62,7 @@ class Metric:
         """Return the metric with everything left out that does not change its value."""
         return cls(name, _needed(domain), _needed(arguments))
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The metric as one line of JSON: equal for equal metrics, in whatever order they were written."""
         return json.dumps([self.name, self.domain, self.arguments], sort_keys=True, ensure_ascii=False)
@@ -81,12 +85,12 @@ class MetricStore:
     """Computed metrics of one split.
 
     Attributes:
-        schema: Arrow type of every column, in the columns' order.
+        schema: Arrow schema of the rows.
         values: JSON value by metric key.
         errors: Why a metric could not be computed, by metric key.
     """
 
-    schema: dict[str, str]
+    schema: pa.Schema
     values: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -98,17 +102,5 @@ class MetricStore:
             row = {"metric": name, "domain": domain, "arguments": arguments}
             row |= {"error": self.errors[key]} if key in self.errors else {"value": self.values[key]}
             rows.append(row)
-        columns = [{"name": name, "type": kind} for name, kind in self.schema.items()]
+        columns = [{"name": column.name, "type": str(column.type)} for column in self.schema]
         return {"columns": columns, "metrics": rows}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> MetricStore:
-        """Return the store that :meth:`as_json` wrote."""
-        store = cls({column["name"]: column["type"] for column in value["columns"]})
-        for row in value["metrics"]:
-            key = Metric.of(row["metric"], row["domain"], row["arguments"]).key
-            if "error" in row:
-                store.errors[key] = row["error"]
-            else:
-                store.values[key] = row["value"]
-        return store

@@ -17,9 +17,10 @@ from apache_beam.transforms.combiners import ToList
 from components.artifacts import Examples
 from components.data.errors import ReconciliationError
 from components.validation.distinct import DistinctSpec, Partial, partials, repeated_positions
-from components.validation.job import BATCH_ROWS, ROWS_PER_SHARD, Task
+from components.validation.job import BATCH_ROWS, Shuffle, Task
 from components.validation.metrics import Metric
 from components.validation.recipes import broken_positions, recipe
+from components.validation.spill import Spilled, gathered, spilling
 from components.validation.view import View, position
 from orchestration.artifacts import location
 
@@ -137,42 +138,47 @@ def _repeated(
     }
     if not specs:
         return {}
-    shards = max(1, sum(task.rows for task in work) // ROWS_PER_SHARD)
+    shuffle = Shuffle.of(work, runner)
     with runner.pipeline() as pipeline:
         found = (
             pipeline
             | "RowGroups" >> beam.Create(work)
             | beam.Reshuffle()
-            | "Spread" >> beam.ParDo(_Spread(specs, shards))
+            | "Spread" >> beam.ParDo(_Spread(specs, shuffle))
             | "ByShard" >> beam.GroupByKey()
             | "Repeated" >> beam.MapTuple(_repeated_rows)
             | ToList()
         )
         result = runner.result(found)
+    shuffle.clean()
     positions: dict[tuple[str, str], list[NDArray[np.int64]]] = {}
     for split, name, rows in result.get():
         positions.setdefault((split, name), []).append(rows)
     return {key: np.sort(np.concatenate(rows)) for key, rows in positions.items()}
 
 
-def _repeated_rows(key: tuple[str, str, int], parts: Iterable[Partial]) -> tuple[str, str, NDArray[np.int64]]:
-    return key[0], key[1], repeated_positions(list(parts))
+def _repeated_rows(
+    key: tuple[str, str, int], parts: Iterable[Partial | Spilled]
+) -> tuple[str, str, NDArray[np.int64]]:
+    return key[0], key[1], repeated_positions(gathered(parts))
 
 
 class _Spread(beam.DoFn):
-    """Spreads the values of a row group over shards."""
+    """Spreads values over shards."""
 
-    def __init__(self, specs: dict[tuple[str, str], DistinctSpec], shards: int) -> None:
+    def __init__(self, specs: dict[tuple[str, str], DistinctSpec], shuffle: Shuffle) -> None:
         self._specs = specs
-        self._shards = shards
+        self._shuffle = shuffle
 
-    def process(self, task: Task) -> Iterator[tuple[tuple[str, str, int], Partial]]:
-        """Spread one row group."""
+    def process(self, task: Task) -> Iterator[tuple[tuple[str, str, int], Partial | Spilled]]:
+        """Spread one task's rows."""
         own = {name: spec for (split, name), spec in self._specs.items() if split == task.split}
-        for view in task.views(sorted({column for spec in own.values() for column in spec.columns})):
-            for name, spec in own.items():
-                for shard, partial in partials(spec, view, self._shards):
-                    yield (task.split, name, shard), partial
+        columns = sorted({column for spec in own.values() for column in spec.columns})
+        with spilling(self._shuffle.folder) as put:
+            for view in task.views(columns):
+                for name, spec in own.items():
+                    for shard, partial in partials(spec, view, self._shuffle.shards):
+                        yield (task.split, name, shard), put(partial)
 
 
 class _Filter(beam.DoFn):

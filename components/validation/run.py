@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Examples, Schema, Validation
+from components.data.schema import Severity
 from components.validation import anomalies, docs, evidence, report
 from components.validation.anomalies import Anomaly
 from components.validation.job import Computed, Task, compute, tasks
 from components.validation.judge import Check, Verdict, judge, plan
 from components.validation.phases import bind
 from components.validation.quarantine import RowRule, separable, set_aside
-from components.validation.suite import Rule, Severity, SuiteError, rules_of
+from components.validation.suite import Rule, SuiteError, rules_of
 from orchestration import GateError
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ class Outcome:
     gate: GateError | None
 
 
-def validate(examples: Examples, schema: Schema, splits: list[str], runner: Beam) -> Outcome:
+def validate(
+    examples: Examples, schema: Schema, splits: list[str], runner: Beam, key: list[str] | None = None
+) -> Outcome:
     """Hold splits against a schema.
 
     Rows that break rules of severity ``quarantine`` are set aside and the others are judged again: verdicts
@@ -91,7 +94,10 @@ def validate(examples: Examples, schema: Schema, splits: list[str], runner: Beam
         moved = [anomaly for anomaly in found.anomalies() if anomaly.identity in named]
     left = [_escalated(anomaly) for anomaly in final.anomalies() if not (emptied and anomaly in moved)]
     problems = sorted([*moved, *left], key=lambda anomaly: anomaly.order)
-    _write(out, final, problems, found.evidence(), examples.rows - kept.rows)
+    records = _of_problems(found.evidence(), problems)
+    if key:
+        evidence.add_keys(records, examples, key)
+    _write(out, final, problems, records, examples.rows - kept.rows)
     return Outcome(kept, out, _gate(problems, emptied))
 
 
@@ -106,6 +112,11 @@ def _row_rules(found: Judged) -> dict[str, list[RowRule]]:
                 bound = bind(metric, found.computed[split].store)
                 rules.setdefault(split, []).append(RowRule(verdict.rule.identity, str(verdict.rule), bound))
     return rules
+
+
+def _of_problems(records: list[dict[str, Any]], problems: list[Anomaly]) -> list[dict[str, Any]]:
+    known = {(anomaly.split, str(anomaly.rule)) for anomaly in problems}
+    return [record for record in records if (record["split"], record["rule"]) in known]
 
 
 def _escalated(anomaly: Anomaly) -> Anomaly:
@@ -123,7 +134,7 @@ def judge_examples(examples: Examples, rules: list[Rule], splits: list[str], run
         DataError: The files do not agree on a schema, or could not be read completely.
     """
     work, schema = tasks(examples, splits)
-    checks = plan(rules, {field.name: str(field.type) for field in schema})
+    checks = plan(rules, schema)
     metrics = list({metric.key: metric for check in checks for metric in check.metrics}.values())
     computed = compute(dict.fromkeys(splits, metrics), work, schema, runner)
     verdicts = judge(checks, {split: found.store for split, found in computed.items()})
@@ -134,8 +145,6 @@ def judge_examples(examples: Examples, rules: list[Rule], splits: list[str], run
 def _write(
     out: Validation, found: Judged, problems: list[Anomaly], records: list[dict[str, Any]], quarantined: int
 ) -> None:
-    known = {(anomaly.split, str(anomaly.rule)) for anomaly in problems}
-    records = [record for record in records if (record["split"], record["rule"]) in known]
     counts = {str(s): sum(anomaly.severity is s for anomaly in problems) for s in Severity}
     out.metadata.update(
         success=not counts[Severity.FAIL], anomalies=counts, quarantined=quarantined, checks=len(found.checks)
@@ -143,6 +152,7 @@ def _write(
     rows = {split: sum(task.rows for task in found.work if task.split == split) for split in found.verdicts}
     out.write_json("anomalies.json", [anomaly.as_json() for anomaly in problems])
     out.write_json("result.json", {split: docs.as_json(own) for split, own in found.verdicts.items()})
+    out.write_json("plan.json", [check.as_json() for check in found.checks])
     out.write_json("metrics.json", {split: own.store.as_json() for split, own in found.computed.items()})
     evidence.write(records, out.file("evidence.parquet"))
     page = report.page(problems, found.verdicts, records, rows, quarantined)

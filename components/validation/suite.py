@@ -6,23 +6,15 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from components.data.schema import Severity
 from orchestration import DataError
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
     from components.artifacts import Schema
-
-
-class Severity(StrEnum):
-    """What a broken rule means for the run."""
-
-    FAIL = "fail"
-    QUARANTINE = "quarantine"
-    WARN = "warn"
 
 
 class SuiteError(DataError):

@@ -130,6 +130,11 @@ def as_numbers(array: pa.Array, name: str) -> NDArray[Any]:
     return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
+def value_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column's values: for dictionary-encoded ones, that of the dictionary."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def is_temporal(kind: pa.DataType) -> bool:
     """Return whether a type is a date or a timestamp."""
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))

@@ -46,7 +46,7 @@ def main() -> int:
             up(asked, folder)
     except SetupError as error:
         print(error, file=sys.stderr)
-        return 2
+        return error.exit_code
     return 0
 
 

@@ -42,10 +42,18 @@ FLINK_CONFIGURATION = {
 class SetupError(Exception):
     """The cluster cannot be brought up; says what was expected, what was found and what to do."""
 
+    exit_code = 2
+
     def __init__(self, headline: str, *, expected: str, received: str, advice: str) -> None:
         super().__init__(
             f"error: {headline}\n  expected  {expected}\n  received  {received}\n  next      {advice}"
         )
+
+
+class UnavailableError(SetupError):
+    """Something that must come from elsewhere cannot be had here."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def flink(folder: Path, ports: Ports, parallelism: int, master: str) -> list[str
         master: ``[local]`` for an embedded cluster, else the address of a running one, ``host:port``.
 
     Raises:
-        SetupError: Java or the jar cannot be had.
+        UnavailableError: Java or the jar cannot be had.
     """
     java, jar = find_java(), find_jar(folder)
     configuration, temporary, staging = (folder / name for name in ("conf", "tmp", "staging"))
@@ -113,7 +121,7 @@ def find_java() -> str:
             return java
     if install("openjdk-17-jre-headless") and java_version("/usr/bin/java") in JAVA_VERSIONS:
         return "/usr/bin/java"
-    raise SetupError(
+    raise UnavailableError(
         "Flink needs Java 17",
         expected=f"Java {JAVA_VERSIONS[0]} to {JAVA_VERSIONS[-1]}",
         received=", ".join(f"{java}: {java_version(java) or 'nothing'}" for java in candidates),
@@ -132,23 +140,24 @@ def java_version(java: str) -> int | None:
 
 
 def find_jar(folder: Path) -> Path:
-    """Return the job server's jar: HEADRACE_FLINK_JAR, the one of an earlier time, or Maven's.
+    """Return the job server's jar: FLINK_JOB_SERVER_JAR, the one of an earlier time, or Maven's.
 
     Maven compares what it downloads with the repository's checksum; later starts compare with what came
     then.
 
     Raises:
-        SetupError: It is not to be had, or is damaged.
+        SetupError: It is damaged, or not where FLINK_JOB_SERVER_JAR says.
+        UnavailableError: It cannot be downloaded.
     """
-    given = os.environ.get("HEADRACE_FLINK_JAR")
+    given = os.environ.get("FLINK_JOB_SERVER_JAR")
     if given:
         if Path(given).is_file():
             return Path(given).absolute()
         raise SetupError(
             "there is no job server",
             expected="a Beam Flink job server jar",
-            received=f"HEADRACE_FLINK_JAR={given}, which is no file",
-            advice="unset HEADRACE_FLINK_JAR to let Maven download it",
+            received=f"FLINK_JOB_SERVER_JAR={given}, which is no file",
+            advice="unset FLINK_JOB_SERVER_JAR to let Maven download it",
         )
     jar = folder / f"{ARTIFACT}-{BEAM}.jar"
     checksum = jar.with_suffix(".sha256")
@@ -169,13 +178,13 @@ def download(jar: Path) -> None:
     """Let Maven download the job server.
 
     Raises:
-        SetupError: There is no Maven, or it cannot get the jar.
+        UnavailableError: There is no Maven, or it cannot get the jar.
     """
     maven = shutil.which("mvn") or (install("maven") and shutil.which("mvn"))
     coordinates = f"org.apache.beam:{ARTIFACT}:{BEAM}"
-    by_hand = f"get {coordinates} elsewhere, then HEADRACE_FLINK_JAR=/path/to/the.jar infra/flink/up"
+    by_hand = f"get {coordinates} elsewhere, then FLINK_JOB_SERVER_JAR=/path/to/the.jar infra/flink/up"
     if not maven:
-        raise SetupError(
+        raise UnavailableError(
             "Maven is needed to download Flink's job server", expected="mvn", received="none", advice=by_hand
         )
     print(f"Downloading {coordinates} (about 0.3 GB, once)", flush=True)
@@ -186,7 +195,7 @@ def download(jar: Path) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode or not jar.exists():
         said = re.findall(r"\[ERROR\] (.*)", done.stdout)
-        raise SetupError(
+        raise UnavailableError(
             "Flink's job server cannot be downloaded",
             expected=coordinates,
             received=said[0][:300] if said else f"mvn ended with {done.returncode}",

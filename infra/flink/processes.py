@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 GRACE_SECONDS = 10.0
 
 
@@ -59,7 +57,7 @@ class Process:
             known = json.loads(self._pid_file.read_text())
         except FileNotFoundError:
             return None
-        return known["pid"] if known["born"] and _born(known["pid"]) == known["born"] else None
+        return int(known["pid"]) if known["born"] and _born(known["pid"]) == known["born"] else None
 
     def stop(self) -> bool:
         """End it and all it started; return whether it ran."""
@@ -75,10 +73,17 @@ class Process:
         return pid is not None
 
 
-def _born(pid: int) -> float:
-    """Return when a process started, as epoch seconds; 0 if there is none, or only its exit status."""
+def _born(pid: int) -> str:
+    """Return when a process started, in the system's own words; empty if there is none, or it has ended."""
     try:
-        process = psutil.Process(pid)
-        return process.create_time() if process.status() != psutil.STATUS_ZOMBIE else 0.0
-    except psutil.NoSuchProcess:
-        return 0.0
+        # After the command's name in brackets: the state, and 19 fields later the start.
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return "" if Path("/proc/self").exists() else _born_without_proc(pid)
+    return "" if state == "Z" else fields[18]
+
+
+def _born_without_proc(pid: int) -> str:
+    asked = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
+    state, _, start = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.partition(" ")
+    return "" if state.startswith("Z") else start.strip()

@@ -125,9 +125,14 @@ class LiveTable(Lines):
         from rich.text import Text
 
         with self.lock:
-            table = Table(title=getattr(self, "title", ""), title_justify="left", box=None, pad_edge=False)
-            for heading, justify in (("node", "left"), ("state", "left"), ("time", "right"), ("", "left")):
-                table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal
+            table = Table(
+                title=getattr(self, "title", ""), title_justify="left", box=None, pad_edge=False, expand=True
+            )
+            widest = max((len(name) for name in self.rows), default=4)
+            table.add_column("node", no_wrap=True, min_width=widest)
+            table.add_column("state", no_wrap=True, min_width=11)
+            table.add_column("time", no_wrap=True, min_width=8, justify="right")
+            table.add_column("", no_wrap=True, ratio=1)
             for name, row in self.rows.items():
                 took = f"{row.seconds:.1f} s" if row.started else ""
                 color = COLORS[row.state]

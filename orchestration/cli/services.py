@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from datetime import datetime
@@ -56,7 +57,8 @@ def schedule(*names: str, profile: str | None = None, dry_run: bool = False) -> 
         profile: Profile of headrace.toml.
         dry_run: Print the next times and end.
     """
-    from orchestration.schedule import ScheduledPipeline, Scheduler, next_times
+    from orchestration.journal import Journal
+    from orchestration.schedule import RunHistory, ScheduledPipeline, Scheduler, next_times
 
     found = [p for p in discover(project_root()) if p.schedule and (not names or p.name in names)]
     if not found:
@@ -72,13 +74,14 @@ def schedule(*names: str, profile: str | None = None, dry_run: bool = False) -> 
         times = ", ".join(t.isoformat() for t in next_times(entry, datetime.now().astimezone(), 3))
         print(f"{entry.name:<20} {entry.schedule} {entry.timezone}  next {times}", flush=True)
     if not dry_run:
-        Scheduler(entries, lambda entry, due: _start(entry, due, profile)).run()
+        history = RunHistory(Journal.open(load(profile=profile).journal_url))
+        start = functools.partial(_start, profile=profile)
+        Scheduler(entries, start, last=history.last, busy=history.busy).run()
     return 0
 
 
-def _start(entry: ScheduledPipeline, due: datetime, profile: str | None) -> None:
+def _start(entry: ScheduledPipeline, due: datetime, *, profile: str | None) -> None:
     """Run a pipeline as ``headrace run`` does, in a process of its own, and wait for it."""
-    file, name = entry.file, entry.name
     command = [sys.executable, "-m", "orchestration.cli", "run", f"{entry.file}:{entry.name}"]
     command += ["--scheduled-for", due.isoformat()]
     if profile:

@@ -62,7 +62,7 @@ def log(
 def _log_batch(client: MlflowClient, run_id: str, **kinds: list[Any]) -> None:
     """Send all kinds together; if MLflow refuses that, one after the other, so that only one is lost."""
     try:
-        client.log_batch(run_id, **kinds)
+        client.log_batch(run_id, kinds["metrics"], kinds["params"], kinds["tags"])
     except Exception as error:
         if not is_final(error):
             raise

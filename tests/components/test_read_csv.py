@@ -165,7 +165,7 @@ RAGGED = "a,b\n1,2\n3\n4,5,6\n7,8\n"
 
 
 def test_a_ragged_row_fails_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.csv:3 has 1 values in a row") as caught:
+    with pytest.raises(DataError, match=r"a\.csv:3 has 1 value in a row") as caught:
         read_csv(write(tmp_path, "a.csv", RAGGED))
     assert caught.value.expected == "2 values"
     assert "quarantine" in str(caught.value.next)
@@ -185,9 +185,9 @@ def test_bad_rows_are_set_aside_and_counted(tmp_path: Path) -> None:
     assert (examples.metadata["read"], examples.metadata["quarantined"]) == (5, 3)
     aside = pq.read_table(examples.path / "quarantine" / "part-00000.parquet").to_pylist()
     assert sorted(aside, key=lambda row: row["line"]) == [
-        {"file": "a.csv", "line": 3, "column": None, "reason": "1 values instead of 2", "text": "3"},
+        {"file": "a.csv", "line": 3, "column": None, "reason": "1 value(s) instead of 2", "text": "3"},
         {"file": "a.csv", "line": 4, "column": "b", "reason": '"x" is not int64', "text": "4,x"},
-        {"file": "a.csv", "line": 5, "column": None, "reason": "3 values instead of 2", "text": "5,6,7"},
+        {"file": "a.csv", "line": 5, "column": None, "reason": "3 value(s) instead of 2", "text": "5,6,7"},
     ]
 
 
@@ -199,6 +199,17 @@ def test_a_value_that_is_not_of_the_stated_type_fails_with_its_line(tmp_path: Pa
         "  expected  double",
         '  received  "n/a" in a.csv:3',
     ]
+
+
+def test_a_quote_that_is_never_closed_fails_even_where_bad_rows_are_set_aside(tmp_path: Path) -> None:
+    # The rest of the file would be set aside as one row.
+    with pytest.raises(DataError, match=r"a\.csv:3 opens a quote"):
+        read_csv(write(tmp_path, "a.csv", 'a,b\n1,2\n"3,4\n5,6\n7,8\n'), on_bad_rows="quarantine")
+
+
+def test_a_quote_inside_a_text_is_no_opening_quote(tmp_path: Path) -> None:
+    examples = read_csv(write(tmp_path, "a.csv", 'a,b\n1,5" pipe\n2,x\n'), splits=WHOLE)
+    assert table(examples).column("b").to_pylist() == ['5" pipe', "x"]
 
 
 def test_no_quarantine_folder_without_bad_rows(tmp_path: Path) -> None:
@@ -241,7 +252,10 @@ def test_text_first_and_numbers_later_is_the_same_contradiction(tmp_path: Path) 
         (b"a,b\n1,2\n3,\xff\n", "a.csv:3 is not utf-8 text"),
         (b"a,b\n1,2\n3,\x004\n", "a.csv:3 holds a NUL byte"),
         (b"PAR1\x00\x00\x15\x04", "a.csv:1 holds a NUL byte"),
-        ('a,b\n1,2\n"3,4\n5,6\n', "a.csv:3 "),
+        ('a,b\n1,2\n"3,4\n5,6\n', "a.csv:3 opens a quote that is never closed"),
+        ('a,b\n1,2\n3,"4\n5,6\n', "a.csv:3 opens a quote that is never closed"),
+        ('a,b\n1,2\n3,"4', "a.csv:3 opens a quote that is never closed"),
+        ('a\n1\n"2\n3\n', "a.csv:3 opens a quote that is never closed"),
         ("a,b\n1,2\n3,4,5\n", "a.csv:3 has 3 values in a row"),
     ],
 )

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orchestration.settings import Settings, load
@@ -30,21 +31,33 @@ def artifact(folder: Path, name: str, tracked_as: str | None, text: str, file: s
     (place / file).write_text(text)
     (place / "manifest.json").write_text("{}")
     return {
-        "name": name, "type": name.title(), "uri": str(place), "digest": (text * 64)[:64],
-        "tracked_as": tracked_as, "metadata": {"rows": 3},
+        "name": name,
+        "type": name.title(),
+        "uri": str(place),
+        "digest": (text * 64)[:64],
+        "tracked_as": tracked_as,
+        "metadata": {"rows": 3},
     }
 
 
 def node_started(node: str, after: int, attempt: int = 1, **params: Any) -> Event:
     return {
-        "kind": "node_started", "run_id": RUN, "node": node, "attempt": attempt, "params": params,
-        "tags": {"headrace.component": node}, "started": STARTED + after,
+        "kind": "node_started",
+        "run_id": RUN,
+        "node": node,
+        "attempt": attempt,
+        "params": params,
+        "tags": {"headrace.component": node},
+        "started": STARTED + after,
     }
 
 
 def metrics(node: str, after: int, steps: range, attempt: int = 1) -> Event:
     return {
-        "kind": "metrics", "run_id": RUN, "node": node, "attempt": attempt,
+        "kind": "metrics",
+        "run_id": RUN,
+        "node": node,
+        "attempt": attempt,
         "metrics": [
             {"name": "loss", "value": 1 / (step + 1), "step": step, "time": STARTED + after + step}
             for step in steps
@@ -54,14 +67,27 @@ def metrics(node: str, after: int, steps: range, attempt: int = 1) -> Event:
 
 def node_finished(node: str, after: int, state: str = "SUCCEEDED", attempt: int = 1, **more: Any) -> Event:
     return {
-        "kind": "node_finished", "run_id": RUN, "node": node, "attempt": attempt, "state": state,
-        "started": STARTED + after - 50, "ended": STARTED + after, "reason": "", "error": "", "key": "k" * 64,
-        "cpu_seconds": 0.25, "inputs": [], "outputs": [], "attachments": [], "pushes": [], "metrics": [],
+        "kind": "node_finished",
+        "run_id": RUN,
+        "node": node,
+        "attempt": attempt,
+        "state": state,
+        "started": STARTED + after - 50,
+        "ended": STARTED + after,
+        "reason": "",
+        "error": "",
+        "key": "k" * 64,
+        "cpu_seconds": 0.25,
+        "inputs": [],
+        "outputs": [],
+        "attachments": [],
+        "pushes": [],
+        "metrics": [],
         **more,
     }
 
 
-def run_started(pipeline: str = "taxi", **params: Any) -> Event:
+def run_started(**params: Any) -> Event:
     graph = {
         "nodes": [
             {"name": "read_csv", "needs": []},
@@ -72,13 +98,24 @@ def run_started(pipeline: str = "taxi", **params: Any) -> Event:
         ]
     }
     return {
-        "kind": "run_started", "run_id": RUN, "pipeline": pipeline, "params": params,
-        "tags": {"headrace.profile": "local"}, "started": STARTED, "graph": graph,
+        "kind": "run_started",
+        "run_id": RUN,
+        "pipeline": "taxi",
+        "params": params,
+        "tags": {"headrace.profile": "local"},
+        "started": STARTED,
+        "graph": graph,
     }
 
 
-def run_finished(state: str = "SUCCEEDED", **of: float) -> Event:
-    return {"kind": "run_finished", "run_id": RUN, "state": state, "ended": STARTED + 9_000, "metrics": of}
+def run_finished(state: str = "SUCCEEDED", metrics: Mapping[str, float] = MappingProxyType({})) -> Event:
+    return {
+        "kind": "run_finished",
+        "run_id": RUN,
+        "state": state,
+        "ended": STARTED + 9_000,
+        "metrics": dict(metrics),
+    }
 
 
 def whole_run(folder: Path) -> list[Event]:
@@ -101,13 +138,16 @@ def whole_run(folder: Path) -> list[Event]:
         node_finished("train_model", 200, attempt=2, inputs=[rows], outputs=[model]),
         node_started("evaluate_model", 210),
         node_finished(
-            "evaluate_model", 300, inputs=[model, rows], outputs=[report],
+            "evaluate_model",
+            300,
+            inputs=[model, rows],
+            outputs=[report],
             attachments=[{"name": "tables/confusion.txt", "path": str(extra)}],
         ),
         node_started("push_model", 310, name="taxi"),
         node_finished("push_model", 400, inputs=[model], pushes=[push]),
         node_finished("notify", 410, "SKIPPED", reason="nobody asked", cpu_seconds=None),
-        run_finished(**{"train_model.loss": 0.25}),
+        run_finished(metrics={"train_model.loss": 0.25}),
     ]
 
 
@@ -126,10 +166,21 @@ def snapshot(uri: str) -> dict[str, Any]:
     return {
         "experiments": sorted(experiments.values()),
         "runs": sorted((_run(client, run, names, labels) for run in runs), key=lambda run: run["name"]),
-        "models": sorted((m.name, str(m.status), m.tags["headrace.digest"], _files(
-            client.list_logged_model_artifacts(m.model_id))) for m in models),
-        "versions": sorted((v.name, str(v.version), v.tags["headrace.version"], names[v.run_id]) for v in versions),
-        "aliases": {m.name: {a: str(v) for a, v in m.aliases.items()} for m in client.search_registered_models()},
+        "models": sorted(
+            (
+                m.name,
+                str(m.status),
+                m.tags["headrace.digest"],
+                _files(client.list_logged_model_artifacts(m.model_id)),
+            )
+            for m in models
+        ),
+        "versions": sorted(
+            (v.name, str(v.version), v.tags["headrace.version"], names[v.run_id]) for v in versions
+        ),
+        "aliases": {
+            m.name: {a: str(v) for a, v in m.aliases.items()} for m in client.search_registered_models()
+        },
     }
 
 
@@ -143,7 +194,9 @@ def _run(client: Any, run: Any, names: dict[str, str], labels: dict[str, str]) -
     return {
         "name": run.info.run_name,
         "parent": names.get(parent),
-        "status": RunStatus.to_string(run.info.status) if isinstance(run.info.status, int) else run.info.status,
+        "status": RunStatus.to_string(run.info.status)
+        if isinstance(run.info.status, int)
+        else run.info.status,
         "times": (run.info.start_time, run.info.end_time),
         "params": run.data.params,
         "tags": tags,
@@ -152,7 +205,8 @@ def _run(client: Any, run: Any, names: dict[str, str], labels: dict[str, str]) -
             for name in sorted(run.data.metrics)
         },
         "datasets": sorted(
-            (i.dataset.name, i.dataset.digest, [tag.value for tag in i.tags]) for i in run.inputs.dataset_inputs
+            (i.dataset.name, i.dataset.digest, [tag.value for tag in i.tags])
+            for i in run.inputs.dataset_inputs
         ),
         "models_in": [labels[m.model_id] for m in run.inputs.model_inputs],
         "models_out": [labels[m.model_id] for m in (run.outputs.model_outputs if run.outputs else [])],
@@ -176,9 +230,20 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port),
-            "--workers", "1", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}",
-            "--artifacts-destination", str(self._folder / "files"),
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self._port),
+            "--workers",
+            "1",
+            "--backend-store-uri",
+            f"sqlite:///{self._folder / 'server.db'}",
+            "--artifacts-destination",
+            str(self._folder / "files"),
         ]
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self._folder / "server.log").open("ab") as log:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration import secrets
 from orchestration.errors import ConfigurationError
 from orchestration.secrets import MASK, Secret, redact, redact_all, resolve
 from orchestration.settings import current, load, project_root, use
@@ -41,6 +42,8 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HEADRACE_"):
             monkeypatch.delenv(name)
+    # What one test resolves must not be masked in the next.
+    monkeypatch.setattr(secrets, "_known", set())
 
 
 @pytest.fixture
@@ -143,21 +146,32 @@ class TestSources:
     def test_other_urls_stay_as_written(self, tmp_path: Path, url: str) -> None:
         assert load(start=tmp_path, tracking=url).tracking == url
 
-    def test_an_empty_variable_counts_as_not_set(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_empty_variable_counts_as_not_set(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("HEADRACE_CONCURRENCY", "")
         assert load(start=project).concurrency == 3
 
 
 WRONG: dict[str, tuple[str, str]] = {
-    "[profiles.local]\nconcurency = 3": ('unknown setting "profiles.local.concurency"',
-                                         "expected  profiles.local.concurrency"),
+    "[profiles.local]\nconcurency = 3": (
+        'unknown setting "profiles.local.concurency"',
+        "expected  profiles.local.concurrency",
+    ),
     "[profile.local]\ngpus = 3": ('unknown setting "profile"', "expected  profiles"),
-    "[profiles.local]\ngpus = '3'": ('setting "profiles.local.gpus" has the wrong type',
-                                     "expected  a whole number"),
+    "[profiles.local]\ngpus = '3'": (
+        'setting "profiles.local.gpus" has the wrong type',
+        "expected  a whole number",
+    ),
     "[profiles.local]\ngpus = true": ('setting "profiles.local.gpus" has the wrong type', "(bool)"),
-    "[profiles.local]\njournal = 3": ('setting "profiles.local.journal" has the wrong type', "expected  text"),
-    "[profiles.local]\nbeam = 'x'": ('setting "profiles.local.beam" has the wrong type',
-                                     "expected  a table of options"),
+    "[profiles.local]\njournal = 3": (
+        'setting "profiles.local.journal" has the wrong type',
+        "expected  text",
+    ),
+    "[profiles.local]\nbeam = 'x'": (
+        'setting "profiles.local.beam" has the wrong type',
+        "expected  a table of options",
+    ),
     "[profiles.local]\nconcurrency = 0": ('setting "concurrency" is out of range', "expected  1 or more"),
     "profiles = 3": ('setting "profiles" has the wrong type', "expected  a table"),
     "[profiles]\nlocal = 3": ('setting "profiles.local" has the wrong type', "expected  a table"),
@@ -315,7 +329,11 @@ class TestTravel:
         found = load("production", start=project, concurrency=9, experiment_prefix="team/")
         code = "from orchestration.settings import load; import json; print(json.dumps(load().to_json()))"
         child = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=project,
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=project,
             env={**os.environ, **found.to_env(), "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
         )
         assert json.loads(child.stdout) == found.to_json()
@@ -326,7 +344,11 @@ class TestTravel:
             "print(sorted({'tomllib', 'sqlalchemy', 'mlflow', 'apache_beam'} & set(sys.modules)))"
         )
         child = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd="/",
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd="/",
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
         )
         assert child.stdout.strip() == "[]"

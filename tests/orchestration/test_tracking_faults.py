@@ -78,7 +78,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     told = settings(home)
     _ = MlflowTracking(told).client
     journal = Journal.open(told.journal_url)
-    journal.post(RUN, whole_run(folder / "artifacts"))
+    journal.post(RUN, [*whole_run(folder / "artifacts")])
     journal.close()
     undisturbed = folder / "undisturbed"
     shutil.copytree(home, undisturbed)
@@ -123,13 +123,13 @@ def test_the_server_goes_away_and_comes_back(prepared: tuple[Path, Any], tmp_pat
     with running_server(tmp_path) as server:
         feeder = OutboxFeeder(journal, lambda: MlflowTracking(settings(tmp_path / "home", server.uri)))
         feeder.start()
-        journal.post(RUN, events[:7])
+        journal.post(RUN, [*events[:7]])
         assert feeder.flush(60), feeder.trouble
-        journal.post(RUN, events[7:11])
+        journal.post(RUN, [*events[7:11]])
         time.sleep(0.05)  # somewhere in the middle of a call
         server.stop()
         began = time.monotonic()
-        journal.post(RUN, events[11:])
+        journal.post(RUN, [*events[11:]])
         assert time.monotonic() - began < 1
         assert not feeder.flush(2)
         assert "Connection" in (feeder.trouble or "")
@@ -147,7 +147,7 @@ def test_what_a_dead_process_left_is_delivered_by_the_next(tmp_path: Path) -> No
     home = tmp_path / "home"
     told = settings(home)
     journal = Journal.open(told.journal_url)
-    journal.post(RUN, whole_run(tmp_path / "artifacts"))
+    journal.post(RUN, [*whole_run(tmp_path / "artifacts")])
     journal.close()
     assert feed(home).rejected == []
     assert {run["status"] for run in snapshot(told.tracking)["runs"]} == {"FINISHED", "FAILED", "KILLED"}

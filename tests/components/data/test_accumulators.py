@@ -105,6 +105,17 @@ def test_numbers() -> None:
     assert numbers.std == pytest.approx(np.std([3, 0, 0, 3, 7.5], ddof=1))
 
 
+def test_deciles_are_the_edges_of_equally_full_bins() -> None:
+    found = column(pa.array([float(n) for n in range(101)]))
+    assert found.numbers is not None
+    assert found.numbers.deciles == tuple(float(n) for n in range(0, 101, 10))
+    assert found.numbers.quantile(0.25) == 25.0
+    assert found.numbers.quantile(0.123) is None
+    empty = column(pa.array([], pa.float64()))
+    assert empty.numbers is not None
+    assert empty.numbers.deciles == ()
+
+
 def test_whole_numbers_keep_their_type_and_their_size() -> None:
     found = column(pa.array([2**63 - 1, -(2**63), 5], pa.int64()))
     assert found.numbers is not None

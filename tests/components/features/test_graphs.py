@@ -114,6 +114,22 @@ def test_calendar_parts(moment: dt.datetime) -> None:
     assert found.tolist() == [part + 1 for part in expected.values()]
 
 
+def test_the_calendar_turns_where_it_should_in_every_year() -> None:
+    first = dt.date(1970, 1, 1).toordinal()
+    days = [
+        dt.date(year, month, 1).toordinal() - back
+        for year in range(1, 10_000)
+        for month in (1, 3, 12)
+        for back in (0, 1)
+        if (year, month, back) != (1, 1, 1)
+    ]
+    spec = features(timestamp("c").parts("day", "month", "weekday"), label=Y)
+    made = frozen(spec, pa.record_batch({"c": pa.array([0]), "y": [0.0]}))
+    found = OnnxTransform(made)({"c": np.array([(day - first) * 86_400 for day in days])})["ids"]
+    dates = [dt.date.fromordinal(day) for day in days]
+    np.testing.assert_array_equal(found, [(d.day, d.month, d.weekday() + 1) for d in dates])
+
+
 def test_times_out_of_range_are_missing_and_units_are_kept() -> None:
     part = timestamp("c", unit="ms").parts("hour")
     probes = [3_600_000, -1, None, 2**62, MISSING_INT + 1]

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Examples, Schema, Statistics
-from components.validation.suite import Rule, Severity
+from components.data.schema import Severity
+from components.validation.suite import Rule
 
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
 FILES = {
@@ -213,7 +214,7 @@ def plain_results(table: pa.Table, rules: list[Rule]) -> list[Plain]:
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]  # the type asks for more
     asset = context.data_sources.add_pandas("plain").add_dataframe_asset("table")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table.to_pandas()})
     return [_plain(batch, one) for one in rules]

@@ -1,4 +1,4 @@
-"""The contract with Great Expectations: judged from computed metrics, every rule ends as it does on the rows."""
+"""The contract with Great Expectations: judged from metrics, every rule ends as it does on the rows."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_rules_over_several_columns_get_the_same_verdicts() -> None:
     assert differences(rules, ours, plain_results(table, rules)) == []
 
 
-CONDITIONS = [
+CONDITIONS: list[dict[str, Any]] = [
     {"type": "comparison", "column": {"name": "a"}, "operator": ">", "parameter": 1},
     {"type": "comparison", "column": {"name": "a"}, "operator": "!=", "parameter": 1},
     {"type": "comparison", "column": {"name": "s"}, "operator": "==", "parameter": "x"},
@@ -174,7 +174,7 @@ CONDITIONS += [
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: f"{c['type']}-{c.get('operator', '')}")
 def test_row_conditions_get_the_same_verdicts(condition: dict[str, Any]) -> None:
     table, _ = relations()
-    only = {"row_condition": condition}
+    only: dict[str, Any] = {"row_condition": condition}
     ranges = {"quantiles": [0.5], "value_ranges": [[2, 5]]}
     rules = [
         rule("column_values_to_be_between", column="c", min_value=3, max_value=6, **only),

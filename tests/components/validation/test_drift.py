@@ -1,4 +1,4 @@
-"""Distances between distributions: as scipy computes them, explained, and an error where they cannot apply."""
+"""Distances between distributions: as scipy computes them, and an error where they cannot apply."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def pair(one: list[Any], two: list[Any], bins: int = 10) -> Pair:
 @given(small, small)
 def test_order_distances_are_those_of_scipy(one: list[float], two: list[float]) -> None:
     both = pair(one, two)
-    assert np.isclose(distribution.kolmogorov_smirnov(both), stats.ks_2samp(one, two).statistic)
+    assert np.isclose(
+        distribution.kolmogorov_smirnov(both), stats.ks_2samp(one, two, method="asymp").statistic
+    )
     assert np.isclose(distribution.wasserstein(both), stats.wasserstein_distance(one, two))
 
 

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Examples
+from components.data.schema import Severity
 from components.validate_examples import Checked, validate_examples
-from components.validation.suite import Rule, Severity
+from components.validation.suite import Rule
 from orchestration import GateError
 from tests.components.validation.material import examples_of, rule, schema_of, statistics_of
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from components.artifacts import Schema
-from components.validation.suite import Rule, Severity, SuiteError, expectation, rules_of
+from components.data.schema import Severity
+from components.validation.suite import Rule, SuiteError, expectation, rules_of
 
 
 def schema(expectations: Any, columns: Any = ()) -> Schema:
