@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-
 class Examples(Artifact):
     """Rows as Parquet: ``<split>/part-*.parquet``, one Arrow schema for all splits.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOCAL_RUNNER = "FnApiRunner"
 
 _ANSWER_SECONDS = 10.0
-_REMOTE_FAILURE = re.compile(r"Pipeline \S+ failed in state (?P<state>\w+)")
+_REMOTE_FAILURE = re.compile(r"Pipeline \S+ failed in state (?P<state>\w+):? *")
 
 
 class BeamJobError(HeadraceError):
@@ -62,7 +62,7 @@ class Beam:
             raise BeamJobError(
                 f"the Beam job failed on {self.options['runner']}",
                 expected="a job that ends in state DONE",
-                received=f"{failure['state']}: {str(error).strip().splitlines()[-1].strip()}",
+                received=f"{failure['state']}: {_last_line(str(error)[failure.end() :])}",
                 next="read the logs of the job server and of its workers",
             ) from error
 
@@ -97,7 +97,7 @@ class Beam:
                 next="start it (infra/flink/up), or change job_endpoint in [profiles.NAME.beam]",
             ) from error
 
-    def result(self, values: apache_beam.pvalue.PCollection) -> Result:
+    def result(self, values: apache_beam.pvalue.PCollection[Any]) -> Result:
         """Keep the single element of ``values`` for the driver, to be read after the pipeline ended."""
         import apache_beam
 
@@ -121,6 +121,11 @@ class Result:
         if not self.path.exists():
             raise BeamJobError("the Beam pipeline produced no result", expected="one element")
         return pickle.loads(self.path.read_bytes())
+
+
+def _last_line(text: str) -> str:
+    # A worker's traceback ends with what went wrong.
+    return text.strip().rpartition("\n")[2].strip()
 
 
 def _write_result(value: object, path: str) -> None:

@@ -177,6 +177,7 @@ class Component(Generic[Result_]):
         return imports(configuration) if callable(imports) else imports
 
     def __call__(self, *args: Any, **kwargs: Any) -> Result_:
+        """Run the function; inside a pipeline, add a node and return the promise of its result."""
         from orchestration.graph import building
 
         graph = building()

@@ -127,7 +127,7 @@ class Coordinator:
                 return self._run_instance(instances[0])
             with ThreadPoolExecutor(self.settings.concurrency) as pool:
                 return self._gather(node, list(pool.map(self._run_instance, instances)))
-        except Exception as error:  # found while preparing the node: unreadable input, odd value
+        except Exception as error:  # noqa: BLE001 - found while preparing it: unreadable input, odd value
             return self._failed_before_start(node, error)
 
     def resolve(self, name: str, upstream: Upstream) -> Attempt | None:

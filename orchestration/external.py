@@ -56,7 +56,7 @@ class Files(External):
         if root.exists():
             return [root]
         if "://" not in self:
-            return [Path(name) for name in glob.glob(str(self), recursive=True)]
+            return [Path(name) for name in glob.glob(str(self), recursive=True)]  # noqa: PTH207 - may be absolute
         parts = self.split("/")
         first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
         return list(location("/".join(parts[:first])).glob("/".join(parts[first:]))) if parts[first:] else []

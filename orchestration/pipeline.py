@@ -88,6 +88,7 @@ class Pipeline:
         return graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Add the pipeline's nodes to the one that is being described."""
         graph = building()
         if graph is None:
             raise PipelineError(

@@ -59,7 +59,7 @@ def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     tmp_path_factory.getbasetemp()  # made before, so that a failed test's files stay
     folder = Path(tempfile.mkdtemp(prefix="headrace-tests-"))
     folder.chmod(0o755)  # a private PostgreSQL runs as another account
-    before = tempfile.tempdir, os.environ.get("TMPDIR")
+    before, owner = (tempfile.tempdir, os.environ.get("TMPDIR")), os.getpid()
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     yield
     tempfile.tempdir = before[0]
@@ -67,4 +67,5 @@ def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         del os.environ["TMPDIR"]
     else:
         os.environ["TMPDIR"] = before[1]
-    shutil.rmtree(folder, ignore_errors=True)
+    if os.getpid() == owner:  # not in a process that a test has forked
+        shutil.rmtree(folder, ignore_errors=True)

@@ -39,9 +39,7 @@ def requirements() -> list[Requirement]:
 
 def run(*command: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     words = [str(part) for part in command]
-    return subprocess.run(
-        words, cwd=cwd, env=variables or None, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(words, cwd=cwd, env=variables or None, capture_output=True, text=True, check=False)
 
 
 # --- pins ----------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ def flink(folder: Path, ports: Ports, parallelism: int, master: str) -> list[str
     for name in ("flink-conf.yaml", "config.yaml"):
         (configuration / name).write_text(text)
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
+    opened.append("--add-exports=java.base/sun.net.util=ALL-UNNAMED")
     jvm = [java, *HEAP, f"-Djava.io.tmpdir={temporary}", *opened, "-jar", str(jar)]
     server = {
         "flink-master": master,

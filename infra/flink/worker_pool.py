@@ -14,7 +14,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]  # ships no types
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
 
@@ -28,10 +28,18 @@ GRACE_SECONDS = 10.0
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-    """Answers the runner's calls to start and stop workers."""
+    """Answers the runner's calls to start and stop workers.
+
+    A worker's name is unique only within one runner process: with several task managers, several workers
+    are called 1-1, and a call to stop 1-1 does not say whose. So only a worker whose name is unique here
+    is ended; others end by themselves when their runner hangs up.
+
+    Attributes:
+        workers: The processes that run, and some that have ended, by name.
+    """
 
     def __init__(self) -> None:
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.workers: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._lock = threading.Lock()
 
     def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the protocol
@@ -43,22 +51,25 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         except OSError as error:
             return beam_fn_api_pb2.StartWorkerResponse(error=str(error))
         with self._lock:
-            self._workers[worker] = process
+            self.workers.setdefault(worker, []).append(process)
         print(f"worker {worker} is process {process.pid}", flush=True)
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the protocol
         """Stop a worker."""
         with self._lock:
-            process = self._workers.pop(request.worker_id, None)
-        if process is not None:
-            end(process)
+            named = [process for process in self.workers.pop(request.worker_id, []) if process.poll() is None]
+            if len(named) > 1:
+                self.workers[request.worker_id] = named
+        if len(named) == 1:
+            end(named[0])
         return beam_fn_api_pb2.StopWorkerResponse()
 
     def close(self) -> None:
         """Stop all workers."""
         with self._lock:
-            left, self._workers = list(self._workers.values()), {}
+            left = [process for named in self.workers.values() for process in named]
+            self.workers = {}
         for process in left:
             process.terminate()
         for process in left:

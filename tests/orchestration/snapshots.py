@@ -29,7 +29,7 @@ def check(name: str, text: str) -> None:
 
 def normalised(text: str) -> str:
     """Return a text without what differs between machines."""
-    text = text.replace(f"{ROOT}/", "").replace(str(ROOT), "ROOT").replace(sys.prefix, "PREFIX")
+    text = text.replace(sys.prefix, "PREFIX").replace(f"{ROOT}/", "").replace(str(ROOT), "ROOT")
     text = re.sub(r'"/[^"]*/lib/python[0-9.]+/', '"PYTHON/', text)
     text = re.sub(r'("(PYTHON|orchestration)/[^"]+", line) \d+', r"\1 LINE", text)
     text = re.sub(r"(tests/orchestration/\w+\.py):\d+", r"\1:LINE", text)

@@ -80,7 +80,12 @@ def environment() -> dict[str, str]:
 def headrace(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "orchestration.cli", *arguments],
-        cwd=project, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -147,7 +152,10 @@ def test_a_killed_node_is_a_failure_of_that_node(project: Path) -> None:
     ("arguments", "expected"),
     [
         (["run", "pipelines/numbers_file.py:sums", "--m", "3"], 'pipeline sums has no parameter "m"'),
-        (["run", "pipelines/numbers_file.py:sums", "--n", "x"], 'parameter "n" of pipeline sums has the wrong'),
+        (
+            ["run", "pipelines/numbers_file.py:sums", "--n", "x"],
+            'parameter "n" of pipeline sums has the wrong',
+        ),
         (["run", "pipelines/numbers_file.py"], "holds 3 pipelines"),
         (["run", "nothing.py"], "there is no pipeline file nothing.py"),
         (["run", "pipelines/numbers_file.py:sums", "--only", "ad"], 'there is no node "ad"'),
@@ -190,9 +198,22 @@ def test_doctor_names_every_store(project: Path) -> None:
 
 def test_interrupt_leaves_no_process_and_resume_finishes(project: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "orchestration.cli", "run", "pipelines/numbers_file.py:sums",
-         "--n", "31", "--seconds", "30"],
-        cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [
+            sys.executable,
+            "-m",
+            "orchestration.cli",
+            "run",
+            "pipelines/numbers_file.py:sums",
+            "--n",
+            "31",
+            "--seconds",
+            "30",
+        ],
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
     assert process.stdout is not None

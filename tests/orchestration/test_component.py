@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +19,8 @@ from tests.pipelines_for_tests.steps import Both, Number, Word, add, join, start
 @component
 def typed(
     one: Number, some: Number | None, many: list[Number], run: RunContext, beam: Beam, k: int, files: Files,
-    build: Callable[[int], int] | None = None, options: Mapping[str, int] | None = None, words: list[str] = [],
+    build: Callable[[int], int] | None = None, options: Mapping[str, int] | None = None,
+    words: tuple[str, ...] = (),
 ) -> Both:  # fmt: skip
     """Every kind of parameter."""
     return Both(one, Word.new())
@@ -71,8 +73,8 @@ def test_an_injected_parameter_takes_no_position() -> None:
 
 
 def test_a_component_keeps_its_function_name_and_docstring() -> None:
-    assert (add.name, add.__name__, add.__doc__) == ("add", "add", "Add ``k`` after some time.")
-    assert add.__wrapped__ is add.function
+    assert (add.name, add.__doc__) == ("add", "Add ``k`` after some time.")
+    assert inspect.unwrap(add) is add.function
     assert add.where.startswith("tests/pipelines_for_tests/steps.py:")
     assert add.where.endswith("def add(number: Number, k: int = 0, seconds: float = 0.0) -> Number:")
 
@@ -129,4 +131,3 @@ def test_a_component_made_inside_a_function_travels_by_value() -> None:
     arrived = pickle.loads(cloudpickle.dumps(component(local)))
     assert arrived(start(4)).metadata["n"] == 8
     assert arrived.outputs == {"output": Number}
-

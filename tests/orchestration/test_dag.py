@@ -23,7 +23,7 @@ def succeeded(name: str) -> Attempt:
     return Attempt("run", name, State.SUCCEEDED)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     st.integers(1, 8).flatmap(
         lambda n: st.lists(st.sets(st.integers(0, max(0, n - 1)), max_size=3), min_size=n, max_size=n)

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from orchestration import errors
-from orchestration.errors import ArgumentError, DataError, HeadraceError, PipelineError, place, require, user_line
+from orchestration.errors import (
+    ArgumentError,
+    DataError,
+    HeadraceError,
+    PipelineError,
+    place,
+    require,
+    user_line,
+)
 from orchestration.failure import user_failure
 from orchestration.promises import NoOutputError
 
@@ -25,7 +33,9 @@ def kinds(of: type[HeadraceError] = HeadraceError) -> list[type[HeadraceError]]:
 
 
 def test_an_error_has_a_headline_and_its_facts_in_order() -> None:
-    error = DataError('column "fare" changes type', expected="double", received="string\nin line 8", at="x.py:3", next="a")
+    error = DataError(
+        'column "fare" changes type', expected="double", received="string\nin line 8", at="x.py:3", next="a"
+    )
     assert str(error).splitlines() == [
         'column "fare" changes type',
         "  expected  double",
@@ -47,7 +57,9 @@ def test_an_error_names_the_line_that_made_it() -> None:
     assert error.at.endswith('error = DataError("no rows")')
 
 
-@pytest.mark.parametrize("kind", [k for k in kinds() if k is not NoOutputError], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [k for k in kinds() if k is not NoOutputError], ids=lambda kind: kind.__name__
+)
 def test_every_error_travels_between_processes(kind: type[HeadraceError]) -> None:
     error = kind("headline", expected="e", received="r", at="a", next="n")
     arrived = pickle.loads(pickle.dumps(error))
@@ -70,7 +82,9 @@ def test_require_says_what_was_expected_and_received() -> None:
     ]  # fmt: skip
 
 
-def test_the_users_line_is_below_libraries_and_ourselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_line_is_below_libraries_and_ourselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "ul_user.py").write_text(
@@ -135,7 +149,7 @@ def test_a_definition_is_its_def_line() -> None:
 def failure_of(function: Callable[[], object], at: str | None = None) -> list[str]:
     try:
         function()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever a user's code raises is what is tested
         return user_failure(error, at).text.splitlines()
     raise AssertionError("nothing was raised")
 
@@ -190,8 +204,8 @@ def test_a_component_of_ours_in_a_child_process_names_the_users_call(tmp_path: P
         "@pipeline\ndef ec_flow():\n    read_csv('data.csv', splits={'train': 1.0})\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        [sys.executable, "-c", script, str(tmp_path)], cwd=tmp_path, capture_output=True,
+        text=True, check=False, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     first, *facts = done.stdout.splitlines()

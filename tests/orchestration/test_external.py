@@ -74,5 +74,5 @@ def test_the_digest_follows_names_and_bytes(
 
 
 def test_an_external_without_a_digest_is_told() -> None:
-    with pytest.raises(NotImplementedError, match="External.content_digest"):
+    with pytest.raises(NotImplementedError, match=r"External\.content_digest"):
         External("x").content_digest({}, digest_file)

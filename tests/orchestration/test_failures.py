@@ -16,8 +16,8 @@ from tests.pipelines_for_tests.failing import dying, failing
 
 RAISING = (
     "user_exception", "long_exception", "own_error", "out_of_range", "wrong_type", "nothing_returned",
-    "odd_metadata", "foreign_folder", "leaves", "one_of_two", "no_such_value", "value_of_wrong_type", "not_a_list",
-    "read_numbers",
+    "odd_metadata", "foreign_folder", "leaves", "one_of_two", "no_such_value", "value_of_wrong_type",
+    "not_a_list", "read_numbers",
 )  # fmt: skip
 DYING = ("killed", "segfault", "exits", "too_slow")
 

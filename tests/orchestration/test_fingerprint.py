@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration import ArgumentError, Files, closure
+from orchestration import ArgumentError, Artifact, Files, closure
 from orchestration.closure import code_closure
 from orchestration.description import describe
-from orchestration.fingerprint import differences, environment, key_of, key_parts
+from orchestration.fingerprint import KeyParts, differences, environment, key_of, key_parts
 from tests.pipelines_for_tests.steps import Number, add, build, double, read_numbers, total
 
 
@@ -31,9 +31,9 @@ def digest_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def parts(component: Any = add, inputs: Mapping[str, list[Number]] | None = None, **configuration: Any) -> Any:
-    found = {"number": [Number("/x", {}, "a" * 64)]} if inputs is None else inputs
-    return key_parts(component, configuration, dict(found), digest_file)
+def parts(component: Any = add, inputs: Any = None, **configuration: Any) -> KeyParts:
+    given: dict[str, list[Artifact]] = inputs or {"number": [Number("/x", {}, "a" * 64)]}
+    return key_parts(component, configuration, given, digest_file)
 
 
 # Keys
@@ -68,7 +68,7 @@ def test_the_order_of_a_list_of_inputs_matters() -> None:
     ],
 )
 def test_the_part_that_differs_is_named(change: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    old = {
+    old: KeyParts = {
         "component": {"name": "add"}, "code": {"m": "old"}, "configuration": {"k": 1},
         "inputs": {"number": ["a"]}, "environment": {"python": "3.11"},
     }  # fmt: skip
@@ -137,7 +137,8 @@ class Described:
         (Spec, {"function": f"{__name__}:Spec"}),
         (len, {"function": "builtins:len"}),
         (functools.partial(double, n=3), {
-            "partial": {"function": "tests.pipelines_for_tests.steps:double"}, "args": [], "keywords": {"n": 3},
+            "partial": {"function": "tests.pipelines_for_tests.steps:double"},
+            "args": [], "keywords": {"n": 3},
         }),
         (Described(), "my own words"),
     ],
@@ -157,10 +158,16 @@ def test_what_has_no_description_is_refused(value: object) -> None:
 
 
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from([Colour.RED, Colour.BLUE]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    | st.builds(Spec, st.text(max_size=3)),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from([Colour.RED, Colour.BLUE]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        | st.builds(Spec, st.text(max_size=3))
+    ),
     max_leaves=6,
 )
 
@@ -191,10 +198,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project of its own on the module search path, with a package and loose modules."""
     for name, text in {
         "fp_model.py": "from fp_lib import layers\nfrom fp_lib.sizes import (\n    SIZE,  # of all\n)\n"
-        "import fp_plain as plain, json\n\n\ndef build(n: int) -> int:\n    return layers.width(n) + SIZE\n",
+        "import fp_plain as plain, json\n\n\ndef build(n):\n    return layers.width(n) + SIZE\n",
         "fp_plain.py": "import pandas\nX = 1\n",
         "fp_lib/__init__.py": "",
-        "fp_lib/layers.py": "from . import activations\nfrom .sizes import SIZE\n\n\ndef width(n):\n    return n\n",
+        "fp_lib/layers.py": "from . import activations\nfrom .sizes import SIZE\n\ndef width(n): ...\n",
         "fp_lib/activations.py": "def relu(x):\n    return x\n",
         "fp_lib/sizes.py": "SIZE = 3\n",
         "fp_lib/unused.py": "X = 1\n",
@@ -283,7 +290,7 @@ del sys.modules["__main__"].__file__
 run_cell("import fp_plain\\nRATE = 3\\nclass Layer:\\n    def apply(self, n):\\n        return helper(n)\\n")
 run_cell("def helper(n):\\n    return n * RATE\\n")
 run_cell("def unused():\\n    return 1\\n")
-run_cell("def build(n):\\n    def inner():\\n        return Layer().apply(n) + fp_plain.X\\n    return inner()\\n")
+run_cell("def build(n):\\n    def deep():\\n        return Layer().apply(n) + fp_plain.X\\n    return deep()")
 states = {"first": code_closure(build)}
 run_cell("def unused():\\n    return 2\\n"); states["unused"] = code_closure(build)
 run_cell("def helper(n):\\n    return n * RATE + 1\\n"); states["helper"] = code_closure(build)

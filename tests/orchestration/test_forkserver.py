@@ -42,9 +42,7 @@ def send(workers: Workers, settings: Settings, tmp_path: Path) -> Send:
     """Start a node's process for a component and its arguments."""
     count = iter(range(1000))
 
-    def send_(
-        component: Component[Number], *, imports: tuple[str, ...] = (), **arguments: object
-    ) -> Child:
+    def send_(component: Component[Number], *, imports: tuple[str, ...] = (), **arguments: object) -> Child:
         folder = tmp_path / f"node-{next(count)}"
         folder.mkdir()
         call = Call(

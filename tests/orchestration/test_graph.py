@@ -61,7 +61,7 @@ def test_an_unknown_output_is_told_and_is_an_attribute_error() -> None:
         number = both(start(1))
         assert not hasattr(number, "nothing")
         with pytest.raises(NoOutputError) as caught:
-            _ = number.wrod
+            _ = number.wrod  # type: ignore[attr-defined]  # the mistake that is tested
         assert caught.value.next == "did you mean .word?"
 
     graph_of(asking)

@@ -71,7 +71,8 @@ third = notebook.run(n=2)
 inside = notebook.run(n=2, in_process=True, cache=False)
 def told(r):
     return {"state": str(r.state), "n": r.artifact("add_up").metadata["n"], "metrics": r.metrics,
-            "nodes": {name: str(a.state) for name, a in r.nodes.items()}, "error": [a.error for a in r.failed]}
+            "nodes": {name: str(a.state) for name, a in r.nodes.items()},
+            "error": [a.error for a in r.failed]}
 print(json.dumps({"runs": [told(r) for r in (first, second, third, inside)], "html": first._repr_html_(),
                   "at": first.nodes["count"].state and str(notebook.graph({"n": 1}).nodes["count"].at)}))
 """
@@ -84,8 +85,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     script = folder / "session.py"
     script.write_text(NOTEBOOK)
     done = subprocess.run(
-        [sys.executable, str(script), json.dumps(CELLS)], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HEADRACE_TRACKING": "off"},
+        [sys.executable, str(script), json.dumps(CELLS)], cwd=folder, capture_output=True,
+        text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT), "HEADRACE_TRACKING": "off"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -153,8 +154,8 @@ def test_a_script_runs_its_own_pipeline(tmp_path: Path) -> None:
     (tmp_path / "headrace.toml").write_text("")
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HEADRACE_TRACKING": "off"},
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT), "HEADRACE_TRACKING": "off"},
     )  # fmt: skip
     assert done.stderr == ""
     assert done.stdout.splitlines() == [

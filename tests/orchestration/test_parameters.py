@@ -67,7 +67,11 @@ def test_what_is_stored_gives_the_same_parameters_again(name: str, text: str, ex
 @given(
     st.fixed_dictionaries(
         {"data": st.text(), "epochs": st.integers(-(2**53), 2**53), "rate": st.floats(allow_nan=False)},
-        optional={"layers": st.lists(st.integers(0, 99)).map(tuple), "day": st.dates(), "fast": st.booleans()},
+        optional={
+            "layers": st.lists(st.integers(0, 99)).map(tuple),
+            "day": st.dates(),
+            "fast": st.booleans(),
+        },
     )
 )
 def test_any_parameters_come_back_from_storage(parameters: dict[str, Any]) -> None:
@@ -76,7 +80,7 @@ def test_any_parameters_come_back_from_storage(parameters: dict[str, Any]) -> No
     assert tuned.bind(kept) == bound
 
 
-def by_hand(plain=1, *, untyped="x"):  # type: ignore[no-untyped-def]  # a person's first try
+def by_hand(plain=1, *, untyped="x"):
     """A function without annotations."""
 
 

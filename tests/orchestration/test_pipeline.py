@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestration import PipelineError, pipeline
-from orchestration.pipeline import Pipeline, discover, import_file, load_pipeline, parameter_types
+from orchestration.pipeline import discover, import_file, load_pipeline, parameter_types
 from orchestration.records import State
 from tests.orchestration.conformance import graph_of
-from tests.pipelines_for_tests import good, running
+from tests.pipelines_for_tests import good
 from tests.pipelines_for_tests.steps import add, start
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,30 +135,28 @@ def test_a_description_that_fails_leaves_nothing_open() -> None:
     assert len(moody.graph({}).nodes) == 2
 
 
-def test_run_takes_parameters_selection_and_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_takes_parameters_selection_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HEADRACE_TRACKING", "off")
     whole = good.chain.run(n=3, k=4)
     assert whole.ok and whole.artifact("third").metadata == {"n": 11}
     part = good.chain.run(n=3, k=4, only=["spell"], cache=False, in_process=True)
     assert [name for name, a in part.nodes.items() if a.state is State.SUCCEEDED] == ["spell"]
-    assert good.chain.run(n=3, k=4, to="add", skip=["start"], cache=False).nodes["tell"].state is not State.FAILED
+    assert (
+        good.chain.run(n=3, k=4, to="add", skip=["start"], cache=False).nodes["tell"].state
+        is not State.FAILED
+    )
     with pytest.raises(PipelineError, match='has no parameter "m"'):
         good.chain.run(m=3)
 
 
 def test_importing_the_packages_loads_nothing_heavy() -> None:
     heavy = (
-        "apache_beam", "great_expectations", "jax", "keras", "mlflow", "numpy", "pandas", "pyarrow", "sqlalchemy",
-        "tensorflow", "torch",
+        "apache_beam", "great_expectations", "jax", "keras", "mlflow", "numpy", "pandas", "pyarrow",
+        "sqlalchemy", "tensorflow", "torch",
     )  # fmt: skip
     script = "import sys, orchestration, components; print(*sorted(m for m in sys.modules if '.' not in m))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert set(heavy) & set(done.stdout.split()) == set()
-
-
-def test_pipelines_are_named_for_people() -> None:
-    assert all(isinstance(found, Pipeline) and found.description for found in vars(running).values()
-               if isinstance(found, Pipeline))  # fmt: skip

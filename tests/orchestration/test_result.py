@@ -76,7 +76,12 @@ def test_artifacts_are_found_by_node_and_output(result: RunResult) -> None:
 
 @pytest.mark.parametrize(
     ("node", "output", "expected"),
-    [("pair", None, "low, high"), ("nobody", None, "start, each"), ("start", "other", "output"), ("after", None, None)],
+    [
+        ("pair", None, "low, high"),
+        ("nobody", None, "start, each"),
+        ("start", "other", "output"),
+        ("after", None, None),
+    ],
 )
 def test_an_artifact_that_is_not_there_is_told(
     result: RunResult, node: str, output: str | None, expected: str | None
@@ -102,7 +107,13 @@ def test_records_come_back_from_their_rows(result: RunResult) -> None:
 
 
 def test_columns_that_are_empty_in_the_row_are_empty_values() -> None:
-    row = {**attempt("x", State.RUNNING).stored(), "outputs": None, "metrics": None, "error": None, "peak_mb": None}
+    row = {
+        **attempt("x", State.RUNNING).stored(),
+        "outputs": None,
+        "metrics": None,
+        "error": None,
+        "peak_mb": None,
+    }
     found = Attempt.restored(row)
     assert (found.outputs, found.metrics, found.error, found.peak_mb) == ((), {}, "", 0.0)
 

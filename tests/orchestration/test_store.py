@@ -43,7 +43,8 @@ def test_every_store_conforms(kind: str, tmp_path: Path) -> None:
 
 
 @given(
-    files=st.dictionaries(_NAMES, st.binary(max_size=64), max_size=5), metadata=st.dictionaries(st.text(), _JSON)
+    files=st.dictionaries(_NAMES, st.binary(max_size=64), max_size=5),
+    metadata=st.dictionaries(st.text(), _JSON),
 )
 def test_the_digest_follows_from_the_content_alone(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], metadata: dict[str, Any]
@@ -199,7 +200,9 @@ Damage = Callable[[Path], object]
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda path: path.write_bytes(b""), lambda path: path.write_text("2\n")], ids=["cut", "changed"]
+    "damage",
+    [lambda path: path.write_bytes(b""), lambda path: path.write_text("2\n")],
+    ids=["cut", "changed"],
 )
 def test_a_damaged_upload_is_written_again(tmp_path: Path, damage: Damage) -> None:
     root = f"memory://{tmp_path.name}-damaged"

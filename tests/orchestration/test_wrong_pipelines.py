@@ -17,16 +17,16 @@ from tests.orchestration.snapshots import ROOT
 WRONG = sorted((ROOT / "tests" / "pipelines_for_tests" / "wrong").glob("*.py"))
 
 
-def _error_of(file: Path, settings: Settings) -> HeadraceError:
-    with pytest.raises(HeadraceError) as caught:
-        found = load_pipeline(str(file.relative_to(ROOT)), ROOT)
-        run_pipeline(found, found.bind({}), settings=settings, in_process=True)
-    return caught.value
+def _run(file: Path, settings: Settings) -> None:
+    found = load_pipeline(str(file.relative_to(ROOT)), ROOT)
+    run_pipeline(found, found.bind({}), settings=settings, in_process=True)
 
 
 @pytest.mark.parametrize("file", WRONG, ids=lambda file: file.stem)
 def test_a_wrong_pipeline_is_told_before_anything_runs(file: Path, settings: Settings) -> None:
-    error = _error_of(file, settings)
+    with pytest.raises(HeadraceError) as caught:
+        _run(file, settings)
+    error = caught.value
     snapshots.check(f"wrong_{file.stem}", f"{type(error).__name__}: {error}")
     assert not settings.home.exists()  # no journal, no artifact: nothing was begun
     assert error.exit_code in (1, 2)
@@ -37,7 +37,7 @@ def test_every_error_names_the_users_own_line() -> None:
         text = (snapshots.FOLDER / f"wrong_{file.stem}.txt").read_text(encoding="utf-8")
         if file.stem in ("several", "none_here"):  # about a whole file
             continue
-        at = re.search(r"^  at        (.+?):(\d+)  (.+)$", text, re.M)
+        at = re.search(r"^  at        (.+?):(\d+)  (.+)$", text, re.MULTILINE)
         assert at is not None, file.stem
         assert at[1] == str(file.relative_to(ROOT))
         assert file.read_text(encoding="utf-8").splitlines()[int(at[2]) - 1].strip() == at[3]

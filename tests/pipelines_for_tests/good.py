@@ -23,6 +23,8 @@ from tests.pipelines_for_tests.steps import (
     total,
 )
 
+DATA = Files("data/*.csv")
+
 
 class Size(Enum):
     """A choice of the person who starts a run."""
@@ -62,7 +64,7 @@ def decided(n: int = 1):
     with when(value(number, "n") <= 3):
         add.with_(name="small")(number)
     with when(value(number, "n").equals(3)), when(value(number, "n") >= 3):
-        add.with_(name="three")(number)
+        add.with_(name="three")(number, 5)  # other work than "small": the two run at the same time
 
 
 @pipeline
@@ -127,7 +129,7 @@ def tuned(
     where: Path = Path("models"),
     day: datetime.date = datetime.date(2026, 1, 1),
     size: Size = Size.SMALL,
-    files: Files = Files("data/*.csv"),
+    files: Files = DATA,
 ):
     """Every type of run parameter."""
     start(epochs + len(layers) + len(data))

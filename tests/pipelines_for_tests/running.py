@@ -104,7 +104,11 @@ def hangs(number: Number, pids: str, stubborn: bool = False) -> Number:
     """Start processes in every way there is, write down their numbers, and hang."""
     if stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    command = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+    command = [
+        sys.executable,
+        "-c",
+        "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)",
+    ]
     children = [subprocess.Popen(command), subprocess.Popen(command, start_new_session=True)]
     if not (daemon := os.fork()):
         os.setsid()

@@ -1,4 +1,3 @@
-from orchestration import pipeline
 from tests.pipelines_for_tests.steps import start
 
 
