@@ -25,7 +25,7 @@ lint: $(READY)  ## Check style and types.
 	@$(PYTHON_BIN) -m mypy
 
 bench: $(READY)  ## Measure what things cost (CPU seconds, memory); wants a quiet machine.
-	@set -e; for name in overhead taxi statistics; do \
+	@set -e; for name in overhead taxi statistics validation; do \
 	    echo "$$name"; $(PYTHON_BIN) -m tests.benchmarks.$$name $(ARGS); \
 	done
 

@@ -17,6 +17,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestration.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".." / "shared" / "data" / "taxi" / "data.csv"
@@ -155,7 +159,7 @@ def _disagreements(home: Path) -> list[str]:
     return found
 
 
-def _journal(home: Path):  # type: ignore[no-untyped-def]  # imported late, to stay quick
+def _journal(home: Path) -> Journal:
     from orchestration.journal import Journal
 
     return Journal.open(f"sqlite:///{home / 'journal.db'}")

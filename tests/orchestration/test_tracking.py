@@ -325,7 +325,7 @@ class TestValues:
 
         clean = values.entity_name(name)
         for check in (_validate_metric_name, _validate_param_name, _validate_tag_name):
-            check(clean)  # type: ignore[no-untyped-call]  # MLflow's validators have no types
+            check(clean)
         assert len(clean) <= values.NAME_LENGTH
 
     @given(st.text(max_size=400))
