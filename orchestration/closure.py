@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import importlib.machinery
+import importlib.util
 import inspect
 import json
 import re
@@ -175,7 +175,9 @@ def _module_file(module: str) -> str | None:
 def _package_root(top: str) -> Path | None:
     if top in _NEVER or top in sys.stdlib_module_names:
         return None
-    spec = importlib.machinery.PathFinder.find_spec(top)
+    spec = None
+    with suppress(ValueError):  # a module made by hand has no spec
+        spec = importlib.util.find_spec(top)  # an editable install is found by a finder of its own
     if spec is None or (spec.origin is None and not spec.submodule_search_locations):
         return None
     places = list(spec.submodule_search_locations or [])

@@ -17,6 +17,7 @@ from orchestration.context import RunContext
 from orchestration.errors import ArtifactError, ArtifactTypeError, SkipNode
 from orchestration.failure import user_failure
 from orchestration.records import Output
+from orchestration.secrets import redact_all
 from orchestration.settings import Settings, use
 from orchestration.store import publish
 
@@ -56,7 +57,7 @@ def execute(call: Call, emit: Emit) -> None:
     except SkipNode as decision:
         emit({"kind": "skip", "reason": str(decision)})
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        emit({"kind": "error", **vars(user_failure(error, call.at))})
+        emit({"kind": "error", **redact_all(vars(user_failure(error, call.at)))})
     finally:
         shutil.rmtree(call.staging, ignore_errors=True)
 
@@ -133,7 +134,7 @@ def main(payload: str, events: int) -> None:
 
         call: Call = pickle.loads(Path(payload).read_bytes())
     except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything
-        emit({"kind": "error", **vars(user_failure(error)), "retry": False})
+        emit({"kind": "error", **redact_all(vars(user_failure(error))), "retry": False})
         return
     os.environ.update({**call.settings.to_env(), **call.variables})
     execute(call, emit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -199,11 +200,14 @@ def test_a_killed_server_takes_its_children_along(
 ) -> None:
     pids = tmp_path / "pids"
     child = send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
-    node, in_group, *_ = _started(pids)
+    node, in_group, *elsewhere = _started(pids)
     os.kill(_parent_of(node), signal.SIGKILL)
     assert list(child.events()) == []
     assert wait_for_exit(child) is None
     assert gone(node) and gone(in_group)
+    for pid in elsewhere:  # in sessions of their own: no server is left to end them
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:

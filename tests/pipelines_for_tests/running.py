@@ -19,6 +19,13 @@ from orchestration.graph import after
 from tests.pipelines_for_tests.steps import Number, add, start, total
 
 
+def _write_whole(file: Path, text: str) -> None:
+    """Write a file that somebody waits for: it is there with all its content, or not at all."""
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    part.write_text(text)
+    part.rename(file)
+
+
 @dataclass(frozen=True)
 class Span:
     """When and where a node was at work."""
@@ -113,15 +120,14 @@ def hangs(number: Number, pids: str, stubborn: bool = False) -> Number:
     if not (daemon := os.fork()):
         os.setsid()
         if not os.fork():
-            Path(f"{pids}.daemon").write_text(str(os.getpid()))
+            _write_whole(Path(f"{pids}.daemon"), str(os.getpid()))
             time.sleep(600)
         os._exit(0)
     os.waitpid(daemon, 0)
     while not Path(f"{pids}.daemon").exists():
         time.sleep(0.01)
     numbers = [os.getpid(), *(child.pid for child in children), int(Path(f"{pids}.daemon").read_text())]
-    Path(f"{pids}.part").write_text(" ".join(map(str, numbers)))
-    Path(f"{pids}.part").rename(pids)
+    _write_whole(Path(pids), " ".join(map(str, numbers)))
     time.sleep(600)
     return number
 
@@ -140,8 +146,7 @@ def hangs_once(number: Number, pids: str, run: RunContext) -> Number:
     """Hang at the first attempt, with a process of its own; return at the second."""
     if run.attempt == 1:
         helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        Path(f"{pids}.part").write_text(f"{os.getpid()} {helper.pid}")
-        Path(f"{pids}.part").rename(pids)
+        _write_whole(Path(pids), f"{os.getpid()} {helper.pid}")
         time.sleep(600)
     return number
 
