@@ -232,7 +232,7 @@ def test_changed_code_reruns_its_nodes_and_what_follows(tmp_path: Path, settings
     )
     flow = load_pipeline(str(project / "pipelines" / "rc_flow.py"), project)
     assert run_pipeline(flow, {}, settings=settings).artifact("spell").metadata == {"word": "number 6"}
-    helper.write_text("BY = 5\n")
+    helper.write_text("BY = 5  # of another size: bytecode of the same second would be taken for current\n")
     result = run_pipeline(flow, {}, settings=settings)
     assert result.artifact("spell").metadata == {"word": "number 15"}
     assert changed(result) == {"build", "spell"}

@@ -82,7 +82,7 @@ def repeated(n: int = 1, items: tuple[int, ...] = (1, 2, 3)):
 @pipeline
 def inner(n: int, k: int = 10):
     """Included in others."""
-    return add.with_(name=f"inner_{k}")(start.with_(name=f"start_{k}")(n), k)
+    return add.with_(name=f"inner_{k}")(start.with_(name=f"start_{k}")(n + k), k)
 
 
 @pipeline
