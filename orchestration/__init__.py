@@ -18,8 +18,9 @@ from orchestration.errors import (
     require,
 )
 from orchestration.external import External, Files
-from orchestration.graph import for_each, value, when
+from orchestration.graph import after, for_each, when
 from orchestration.pipeline import Pipeline, pipeline
+from orchestration.promises import value
 
 __all__ = [
     "ArgumentError",
@@ -40,6 +41,7 @@ __all__ = [
     "Policy",
     "RunContext",
     "SkipNode",
+    "after",
     "component",
     "for_each",
     "pipeline",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import pkgutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from orchestration.errors import ArtifactError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MANIFEST = "manifest.json"
 
@@ -78,11 +77,9 @@ class Artifact:
         """
         path = self.path / name
         if not path.exists():
-            raise ArtifactError(
-                f"{type(self).__name__} has no file {name}",
-                expected=f"{name} in {self.uri}",
-                received=", ".join(sorted(p.name for p in self.path.glob("*"))) or "an empty folder",
-            )
+            there = ", ".join(sorted(p.name for p in self.path.glob("*"))) or "an empty folder"
+            headline = f"{type(self).__name__} has no file {name}"
+            raise ArtifactError(headline, expected=f"{name} in {self.uri}", received=there)
         return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -116,13 +113,8 @@ def load_type(name: str) -> type[Artifact]:
     Raises:
         ArtifactError: The module or the class is gone, or is not an artifact type.
     """
-    import importlib
-
-    module, _, qualified = name.partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in qualified.split("."):
-            found = getattr(found, part)
+        found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError) as error:
         raise ArtifactError(f"artifact type {name} cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Artifact)):

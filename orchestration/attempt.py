@@ -1,66 +1,72 @@
-"""One attempt at a node as the coordinator sees it: start the child, listen, and judge how it ended."""
+"""One attempt at one node as the coordinator sees it: start the child, listen, and judge how it ended."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration import events
 from orchestration.errors import HeadraceError
 from orchestration.failure import user_failure
 from orchestration.node import Call, execute
 from orchestration.records import Attempt, Output, State
-from orchestration.workers import Deadline, Exit, wait_for_exit
+from orchestration.workers import Exit
 
 if TYPE_CHECKING:
-    from orchestration.coordinator import Coordinator, Instance
+    from orchestration.coordinator import Coordinator
 
 POST_SECONDS = 1.0
 
 
-@dataclass
-class Outcome:
-    """What came of an attempt."""
-
-    state: State = State.FAILED
-    reason: str = ""
-    error: str = ""
-    traceback: str = ""
-    retry: bool = True
-    outputs: list[Output] = field(default_factory=list)
-    metrics: dict[str, float] = field(default_factory=dict)
-    attachments: list[dict[str, str]] = field(default_factory=list)
-    pushes: list[dict[str, Any]] = field(default_factory=list)
-    cpu_seconds: float = 0.0
-    peak_mb: float = 0.0
-
-
 class Reports:
-    """Takes a child's events: metrics and progress go on at once, the final one makes the outcome."""
+    """Takes a child's events: metrics and progress go on at once, the final one decides the attempt."""
 
     def __init__(self, coordinator: Coordinator, attempt: Attempt) -> None:
-        self.outcome = Outcome()
+        self.attempt = attempt
         self.final = False
         self._coordinator = coordinator
-        self._attempt = attempt
         self._metrics: list[dict[str, Any]] = []
         self._posted = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a component run in this process may report from threads of its own
 
     def take(self, event: dict[str, Any]) -> None:
         """Take one event."""
-        kind = event.pop("kind")
-        getattr(self, f"_{kind}")(event)
-
-    def _metric(self, event: dict[str, Any]) -> None:
-        self.outcome.metrics[event["name"]] = event["value"]
-        self._coordinator.listener.metric(self._attempt.node, event["name"], event["value"], event["step"])
+        attempt, listener = self.attempt, self._coordinator.listener
         with self._lock:
-            self._metrics.append({**event, "time": int(time.time() * 1000)})
+            match event.pop("kind"):
+                case "metric":
+                    self._measured(**event)
+                case "progress":
+                    listener.progress(attempt.node, **event)
+                case "attachment":
+                    self.change(attachments=(*attempt.attachments, event))
+                case "push":
+                    self.change(pushes=(*attempt.pushes, event))
+                case "result":
+                    outputs = tuple(Output(**output) for output in event["outputs"])
+                    self.end(state=State.SUCCEEDED, outputs=outputs)
+                case "skip":
+                    self.end(state=State.SKIPPED, **event)
+                case "error":
+                    self.end(state=State.FAILED, **event)
+
+    def change(self, **facts: Any) -> None:
+        """Change what is known of the attempt."""
+        self.attempt = replace(self.attempt, **facts)
+
+    def end(self, **facts: Any) -> None:
+        """Take the final word."""
+        self.final = True
+        self.change(**facts)
+
+    def _measured(self, name: str, value: float, step: int) -> None:
+        self.change(metrics={**self.attempt.metrics, name: value})
+        self._coordinator.listener.metric(self.attempt.node, name, value, step)
+        self._metrics.append({"name": name, "value": value, "step": step, "time": int(time.time() * 1000)})
         if time.monotonic() - self._posted > POST_SECONDS:
             self.post()
 
@@ -68,101 +74,57 @@ class Reports:
         """Hand the metrics collected so far to the outbox."""
         with self._lock:
             metrics, self._metrics = self._metrics, []
-        self._posted = time.monotonic()
+            self._posted = time.monotonic()
         if metrics:
-            event = {
-                "kind": "metrics",
-                "run_id": self._attempt.run,
-                "node": self._attempt.node,
-                "attempt": self._attempt.number,
-                "metrics": metrics,
-            }
-            self._coordinator.journal.post(self._attempt.run, [event])
-
-    def _progress(self, event: dict[str, Any]) -> None:
-        node = self._attempt.node
-        self._coordinator.listener.progress(node, event["done"], event["total"], event["unit"])
-
-    def _attachment(self, event: dict[str, Any]) -> None:
-        self.outcome.attachments.append(event)
-
-    def _push(self, event: dict[str, Any]) -> None:
-        self.outcome.pushes.append(event)
-
-    def _result(self, event: dict[str, Any]) -> None:
-        self.final = True
-        self.outcome.state = State.SUCCEEDED
-        self.outcome.outputs = [Output(**output) for output in event["outputs"]]
-
-    def _skip(self, event: dict[str, Any]) -> None:
-        self.final = True
-        self.outcome.state = State.SKIPPED
-        self.outcome.reason = event["reason"]
-
-    def _error(self, event: dict[str, Any]) -> None:
-        self.final = True
-        self.outcome.state = State.FAILED
-        self.outcome.reason = event["headline"]
-        self.outcome.error = event["text"]
-        self.outcome.traceback = event["traceback"]
-        self.outcome.retry = event["retry"]
+            measured = events.node_measured(self.attempt, metrics)
+            self._coordinator.journal.post(self.attempt.run, [measured])
 
 
-def try_once(coordinator: Coordinator, instance: Instance, attempt: Attempt, call: Call) -> Outcome:
-    """Run one attempt to its end and return what came of it."""
-    call.folder.mkdir(parents=True, exist_ok=True)
+def try_once(coordinator: Coordinator, attempt: Attempt, call: Call) -> Attempt:
+    """Run one attempt to its end and return it as it ended."""
+    Path(attempt.folder).mkdir(parents=True, exist_ok=True)
     reports = Reports(coordinator, attempt)
-    try:
-        if coordinator.in_process or coordinator.workers is None:
-            started = time.process_time()
-            execute(call, reports.take)
-            reports.outcome.cpu_seconds = time.process_time() - started
-        else:
-            _in_child(coordinator, instance, call, reports)
-    except HeadraceError as error:  # the call cannot travel to a child process
-        failure = user_failure(error)
-        reports.outcome = Outcome(
-            reason=failure.headline, error=failure.text, traceback=failure.traceback, retry=False
-        )
+    if coordinator.workers is None:
+        started = time.process_time()
+        execute(call, reports.take)
+        reports.change(cpu_seconds=time.process_time() - started)
+    else:
+        _in_child(coordinator, call, reports)
     reports.post()
-    return reports.outcome
+    return reports.attempt
 
 
-def _in_child(coordinator: Coordinator, instance: Instance, call: Call, reports: Reports) -> None:
+def _in_child(coordinator: Coordinator, call: Call, reports: Reports) -> None:
     assert coordinator.workers is not None
-    policy = instance.node.component.policy
-    payload, log = call.folder / "call.pickle", call.folder / "log.txt"
-    payload.write_bytes(_pickled(call))
-    imports = instance.node.component.imports(instance.configuration)
-    child = coordinator.workers.run(imports, payload, log)
-    deadline = Deadline(child, policy.timeout)
-    _listen(child.events(), reports)
-    ended = wait_for_exit(child)
-    deadline.cancel()
-    payload.unlink(missing_ok=True)
-    reports.outcome.cpu_seconds = ended.cpu_seconds if ended else 0.0
-    reports.outcome.peak_mb = ended.peak_mb if ended else 0.0
-    if not reports.final:
-        late = policy.timeout if deadline.passed else None
-        reports.outcome = _died(reports.outcome, ended, call, coordinator, late)
-
-
-def _listen(events: Iterable[dict[str, Any]], reports: Reports) -> None:
-    for event in events:
+    folder = Path(call.attempt.folder)
+    payload, log = folder / "call.pickle", folder / "log.txt"
+    try:
+        payload.write_bytes(_pickled(call))
+    except HeadraceError as error:
+        reports.end(state=State.FAILED, **user_failure(error, call.at).facts() | {"retry": False})
+        return
+    child = coordinator.workers.run(call.imports, payload, log)
+    for event in child.events(call.component.policy.timeout):
         reports.take(event)
-
-
-def _died(
-    outcome: Outcome, ended: Exit | None, call: Call, coordinator: Coordinator, timeout: float | None
-) -> Outcome:
-    """Judge a child that ended without a final word."""
+    ended = child.wait()
+    payload.unlink(missing_ok=True)
+    if ended:
+        reports.change(cpu_seconds=ended.cpu_seconds, peak_mb=ended.peak_mb)
+    if reports.final:
+        return
     if coordinator.cancelled.is_set():
-        return replace(outcome, state=State.INTERRUPTED, reason="the run was interrupted", retry=False)
+        reports.end(state=State.INTERRUPTED, reason="the run was interrupted", retry=False)
+    else:
+        timeout = call.component.policy.timeout if child.late else None
+        reports.end(state=State.FAILED, **_death(ended, call, timeout, _lines(log)))
+
+
+def _death(ended: Exit | None, call: Call, timeout: float | None, log: list[str]) -> dict[str, str]:
+    """Describe a child that ended without a final word."""
     headline, hint = _cause(ended, timeout)
-    log = _lines(call.folder / "log.txt")
     facts = [*(("log", line) for line in _telling(log)), ("at", call.at), ("next", hint)]
     text = "\n".join([headline, *(f"  {name:<9} {fact}" for name, fact in facts if fact)])
-    return replace(outcome, state=State.FAILED, reason=headline, error=text, traceback="\n".join(log[-200:]))
+    return {"reason": headline, "error": text, "traceback": "\n".join(log[-200:])}
 
 
 def _cause(ended: Exit | None, timeout: float | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,10 @@ Work = Callable[[str, "Mapping[str, Attempt]"], "Attempt"]
 class Submissions:
     """The nodes of one run that were submitted, and their results to come."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, nodes: int) -> None:
         self._work = work
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(max(nodes, 1), thread_name_prefix="headrace-node")
         self._results: dict[str, Future[Attempt]] = {}
 
     def submit(self, name: str, needs: Sequence[str]) -> None:
@@ -36,28 +37,16 @@ class Submissions:
         Safe to call twice: a runner may process a bundle again.
         """
         with self._lock:
-            if name in self._results:
-                return
-            result = self._results[name] = Future()
-            upstream = {need: self._results[need] for need in needs}
-        thread = threading.Thread(
-            target=self._run, args=(name, upstream, result), name=f"headrace-{name}", daemon=True
-        )
-        thread.start()
+            if name not in self._results:
+                upstream = {need: self._results[need] for need in needs}
+                self._results[name] = self._threads.submit(self._run, name, upstream)
 
-    def _run(self, name: str, upstream: Mapping[str, Future[Attempt]], result: Future[Attempt]) -> None:
-        try:
-            result.set_result(self._work(name, {need: f.result() for need, f in upstream.items()}))
-        except BaseException as error:  # noqa: BLE001 - our own defect: it must reach the caller, not vanish in a thread
-            result.set_exception(error)
+    def _run(self, name: str, upstream: Mapping[str, Future[Attempt]]) -> Attempt:
+        return self._work(name, {need: result.result() for need, result in upstream.items()})
 
     def result(self, name: str) -> Attempt:
         """Wait for a node."""
         return self._results[name].result()
-
-    def all(self, names: Sequence[str]) -> dict[str, Attempt]:
-        """Wait for nodes."""
-        return {name: self.result(name) for name in names}
 
 
 # By token, so that the pickled DoFns of a run find what cannot be pickled.
@@ -78,11 +67,11 @@ def run_dag(nodes: Sequence[Node], work: Work) -> dict[str, Attempt]:
         import apache_beam
 
     token = uuid.uuid4().hex
-    submissions = _runs[token] = Submissions(work)
+    submissions = _runs[token] = Submissions(work, len(nodes))
     try:
         with apache_beam.Pipeline(options=_options()) as pipeline:
             _build(pipeline, nodes, token)
-        return submissions.all([node.name for node in nodes])
+        return {node.name: submissions.result(node.name) for node in nodes}
     finally:
         del _runs[token]
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import linecache
 import sys
 import sysconfig
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, ClassVar
 
-_OWN_PACKAGES = ("orchestration", "components")
+_OWN = tuple(f"{Path(__file__).parents[1] / name}/" for name in ("orchestration", "components"))
 _LIBRARIES = (*(f"/{name}-packages/" for name in ("site", "dist")), f"{sysconfig.get_path('stdlib')}/")
 
 
+@dataclass(eq=False, repr=False)
 class HeadraceError(Exception):
     """An error a user can act on.
 
@@ -28,51 +31,23 @@ class HeadraceError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        headline: str,
-        *,
-        expected: str | None = None,
-        received: str | None = None,
-        at: str | None = None,
-        next: str | None = None,
-    ) -> None:
-        super().__init__(headline)
-        self.headline = headline
-        self.expected = expected
-        self.received = received
-        self.at = at if at is not None else user_line()
-        self.next = next
+    headline: str
+    _: KW_ONLY
+    expected: str | None = None
+    received: str | None = None
+    at: str | None = None
+    next: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.at is None:
+            self.at = user_line()
 
     def __str__(self) -> str:
-        facts = {
-            "expected": self.expected,
-            "received": self.received,
-            "at": self.at,
-            "next": self.next,
-        }
-        lines = [self.headline]
-        for name, value in facts.items():
-            if value:
-                first, *rest = str(value).splitlines() or [""]
-                lines.append(f"  {name:<9} {first}")
-                lines.extend(f"  {'':<9} {line}" for line in rest)
-        return "\n".join(lines)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        facts = (self.headline, self.expected, self.received, self.at, self.next)
-        return (_rebuild, (type(self), *facts))
-
-
-def _rebuild(
-    kind: type[HeadraceError],
-    headline: str,
-    expected: str | None,
-    received: str | None,
-    at: str | None,
-    next: str | None,
-) -> HeadraceError:
-    return kind(headline, expected=expected, received=received, at=at or "", next=next)
+        facts = {name: getattr(self, name) for name in ("expected", "received", "at", "next")}
+        lines = [
+            f"  {name:<9} {value}".replace("\n", f"\n{'':<12}") for name, value in facts.items() if value
+        ]
+        return "\n".join([self.headline, *lines])
 
 
 class PipelineError(HeadraceError):
@@ -87,14 +62,6 @@ class ArgumentError(PipelineError):
 
 class ArtifactTypeError(PipelineError):
     """An edge joins an output to an input of another artifact type."""
-
-
-class CycleError(PipelineError):
-    """A node needs, directly or through others, its own output."""
-
-
-class DuplicateNameError(PipelineError):
-    """Two nodes of one pipeline carry the same name."""
 
 
 class ConfigurationError(PipelineError):
@@ -135,31 +102,32 @@ def require(condition: bool, name: str, expected: str, received: object) -> None
             expected and what was received.
     """
     if not condition:
-        raise ArgumentError(
-            f'argument "{name}" is out of range',
-            expected=expected,
-            received=f"{name}={received!r}",
-        )
+        headline = f'argument "{name}" is out of range'
+        raise ArgumentError(headline, expected=expected, received=f"{name}={received!r}")
+
+
+def told(value: object) -> str:
+    """Return a value's type and text, short enough for an error."""
+    return f"{type(value).__name__} {value!r}"[:200]
+
+
+def did_you_mean(word: str, known: Iterable[str], form: str = "{}") -> str | None:
+    """Return a question that offers the known word closest to a mistyped one, if any comes close."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {form.format(close[0])}?" if close else None
 
 
 def user_line() -> str | None:
     """Return ``file:line  source`` of the innermost frame that is not Headrace's own, if any."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not is_own(frame.f_globals) and not is_library(file):
-            return place(file, frame.f_lineno)
-        if frame.f_back is None:
-            return None
-        frame = frame.f_back
+    for frame, line in traceback.walk_stack(sys._getframe(1)):
+        if not is_own(frame.f_globals) and not is_library(frame.f_code.co_filename):
+            return place(frame.f_code.co_filename, line)
     return None
 
 
 def is_own(names: dict[str, Any]) -> bool:
     """Return whether a frame's globals are those of a module of Headrace."""
-    spec = names.get("__spec__")  # a module run with ``python -m`` is called __main__ otherwise
-    module = str(spec.name if spec else names.get("__name__", ""))
-    return module.split(".", maxsplit=1)[0] in _OWN_PACKAGES
+    return str(names.get("__file__")).startswith(_OWN)
 
 
 def is_library(file: str) -> bool:
@@ -179,10 +147,6 @@ def definition(function: Callable[..., Any]) -> str:
 
 def place(file: str, line: int) -> str:
     """Return ``file:line  source``, the file relative to the working directory where it lies below it."""
-    source = linecache.getline(file, line).strip()
-    path = Path(file)
-    try:
-        shown = path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        shown = path.as_posix()
-    return f"{shown}:{line}  {source}".rstrip()
+    path = Path(file).resolve()
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(file)
+    return f"{shown.as_posix()}:{line}  {linecache.getline(file, line).strip()}".rstrip()

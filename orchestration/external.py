@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Self
 
-from orchestration.artifacts import location
+from orchestration.artifacts import Artifact, location
 from orchestration.errors import DataError
-
-if TYPE_CHECKING:
-    from orchestration.artifacts import Artifact
 
 DigestFile = Callable[[Path], str]
 
 
 class External(str):
     """A parameter type: a name whose content decides whether a node must run again."""
+
+    def among(self, configuration: Mapping[str, Any]) -> Self:
+        """Return the same, narrowed by the component's other arguments where these choose a part of it."""
+        return self
 
     def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
         """Return a digest of what the name stands for just now.
@@ -41,20 +43,14 @@ class Files(External):
         found = sorted(path for path in self._candidates() if path.is_file())
         shown = [path for path in found if not path.name.startswith((".", "_"))]
         if not shown:
-            raise DataError(
-                "no input file matches",
-                expected="at least one file",
-                received=f"{self} (seen from {Path.cwd()})",
-                next=f"ls {self}",
-            )
+            seen = f"none, seen from {Path.cwd()}"
+            raise DataError(f"no input file matches {self}", received=seen, next=f"ls {self}")
         return shown
 
     def _candidates(self) -> list[Path]:
         root = location(str(self))
-        if root.is_dir():
-            return list(root.iterdir())
         if root.exists():
-            return [root]
+            return list(root.iterdir()) if root.is_dir() else [root]
         if "://" not in self:
             return [Path(name) for name in glob.glob(str(self), recursive=True)]  # noqa: PTH207 - may be absolute
         parts = self.split("/")
@@ -63,9 +59,5 @@ class Files(External):
 
     def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
         """Return a digest over the names and the bytes of the matching files."""
-        import hashlib
-
-        whole = hashlib.sha256()
-        for path in self.paths():
-            whole.update(f"{path.name}\0{digest_file(path)}\n".encode())
-        return whole.hexdigest()
+        lines = (f"{path.name}\0{digest_file(path)}\n" for path in self.paths())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from orchestration.errors import HeadraceError, PipelineError, is_library, is_own, place
 
@@ -14,18 +15,31 @@ class Failure:
     """Why an attempt failed.
 
     Attributes:
-        headline: The exception as Python names it: ``ValueError: no rows``.
-        text: The lines to show, the headline first.
-        at: The innermost line of the user's own code, if any.
+        reason: The exception as Python names it: ``ValueError: no rows``.
+        error: The lines to show, the reason first.
         traceback: The full traceback, for ``headrace show``.
         retry: Whether trying again could help.
+        at: The innermost line of the user's own code, if any.
     """
 
-    headline: str
-    text: str
-    at: str = ""
-    traceback: str = ""
+    reason: str
+    error: str
+    traceback: str
     retry: bool = True
+    at: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is recorded of it, with what no terminal can show as an escape."""
+        return {
+            "reason": _shown(self.reason),
+            "error": _shown(self.error),
+            "traceback": _shown(self.traceback),
+            "retry": self.retry,
+        }
+
+
+def _shown(text: str) -> str:
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def user_failure(error: BaseException, at: str | None = None) -> Failure:
@@ -40,7 +54,7 @@ def user_failure(error: BaseException, at: str | None = None) -> Failure:
     if isinstance(error, HeadraceError):
         error.at = at if error.at is None else error.at
         retry = not isinstance(error, PipelineError)  # wrong now, wrong again
-        return Failure(f"{name}: {error.headline}", f"{name}: {error}", error.at or "", full, retry)
+        return Failure(f"{name}: {error.headline}", f"{name}: {error}", full, retry, error.at or "")
     message = str(error).strip() or "(no message)"
     first, *rest = message.splitlines()
     headline = f"{name}: {first}"[:500]
@@ -50,7 +64,7 @@ def user_failure(error: BaseException, at: str | None = None) -> Failure:
         lines.append(f"  … {len(rest) - 4} further lines")
     if at:
         lines.append(f"  {'at':<9} {at}")
-    return Failure(headline, "\n".join(lines), at, full)
+    return Failure(headline, "\n".join(lines), full, at=at)
 
 
 def innermost_user_line(trace: TracebackType | None, otherwise: str | None = None) -> str:

@@ -11,9 +11,8 @@ from importlib import metadata
 from typing import Any
 
 from orchestration.artifacts import Artifact
-from orchestration.closure import code_closure, code_in
+from orchestration.closure import code_closure, describe
 from orchestration.component import Component
-from orchestration.description import describe
 from orchestration.external import DigestFile, External
 
 KeyParts = dict[str, dict[str, Any]]
@@ -36,19 +35,17 @@ def key_parts(
     Returns:
         Digests by part (component, code, configuration, inputs, environment) and name.
     """
-    code: dict[str, str] = {}
-    for function in [component.function, *code_in(list(configuration.values()))]:
-        code.update(code_closure(function))
+    functions: list[Any] = [component.function]
     first = {name: artifacts[0] for name, artifacts in inputs.items() if artifacts}
     configured = {
-        name: value.content_digest(first, digest_file)
+        name: value.among(configuration).content_digest(first, digest_file)
         if isinstance(value, External)
-        else describe(value, name)
+        else describe(value, name, functions)
         for name, value in configuration.items()
     }
     return {
         "component": {"name": f"{component.__module__}.{component.name}"},
-        "code": code,
+        "code": {module: digest for each in functions for module, digest in code_closure(each).items()},
         "configuration": configured,
         "inputs": {name: [a.digest for a in artifacts] for name, artifacts in inputs.items()},
         "environment": environment(component.imports(configuration)),
@@ -62,15 +59,9 @@ def key_of(parts: KeyParts) -> str:
 
 def differences(old: KeyParts, new: KeyParts) -> list[tuple[str, str, Any, Any]]:
     """Return ``(part, name, old, new)`` for every entry of the key that differs."""
-    found = []
-    for part in sorted({*old, *new}):
-        before, now = old.get(part, {}), new.get(part, {})
-        found += [
-            (part, name, before.get(name), now.get(name))
-            for name in sorted({*before, *now})
-            if before.get(name) != now.get(name)
-        ]
-    return found
+    before, now = ({(part, n): v for part in key for n, v in key[part].items()} for key in (old, new))
+    changed = sorted(entry for entry in {*before, *now} if before.get(entry) != now.get(entry))
+    return [(*entry, before.get(entry), now.get(entry)) for entry in changed]
 
 
 def environment(imports: tuple[str, ...]) -> dict[str, str]:
@@ -78,11 +69,8 @@ def environment(imports: tuple[str, ...]) -> dict[str, str]:
     versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     for item in imports:
         name, _, setting = item.partition("=")
-        if setting:
-            versions[name] = setting
-            continue
-        package = name.split(".")[0]
-        versions[package] = _version(package)
+        name = name.partition(".")[0]
+        versions[name] = setting or _version(name)
     return versions
 
 

@@ -6,7 +6,7 @@ with all its children, when the other end of its control socket closes.
 Protocol, one JSON message per line over a Unix socket:
     -> {"op": "run", "id": n, "payload": file, "log": file}  with the write end of the event pipe
     <- {"pid": pid, "id": n}
-    -> {"op": "serve", "imports": [...]}                     with a control socket for the new server
+    -> {"op": "serve", "id": 0, "imports": [...]}            with a control socket for the new server
     <- {"exit": pid, "id": n, "status": wait status, "cpu": seconds, "peak_mb": MiB}
 """
 
@@ -30,29 +30,28 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _END_SECONDS = 10.0
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Server:
-    """Serves one control socket."""
+    """Serves one control socket. ``children`` are its own by process: a node's number, or 0 for a server."""
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.pid = os.getpid()
         self.children: dict[int, int] = {}
-        self.servers: set[int] = set()
         self.received = b""
         self.descriptors: list[int] = []
-        self.wakeup, writer = os.pipe()
+        self.wakeup, self.writer = os.pipe()
         os.set_blocking(self.wakeup, False)
-        os.set_blocking(writer, False)
+        os.set_blocking(self.writer, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self.writer = writer
+        signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Serve until the control socket closes, then end all children."""
+        """Serve until the control socket closes, then end all children and see them gone."""
         while True:
-            watched: list[socket.socket | int] = [self.control, self.wakeup]
+            watched: list[Any] = [self.control, self.wakeup]
             ready, _, _ = select.select(watched, [], [])
             if self.wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
@@ -60,10 +59,6 @@ class Server:
                 self.reap()
             if self.control in ready and not self.receive():
                 break
-        self.end()
-
-    def end(self) -> None:
-        """End all children and whatever they started, and see them gone."""
         for pid in self.children:
             _kill_group(pid)
         deadline = time.monotonic() + _END_SECONDS
@@ -72,45 +67,36 @@ class Server:
 
     def receive(self) -> bool:
         """Take what has arrived; False at the end of the connection."""
-        try:
+        data = b""
+        with contextlib.suppress(ConnectionError):
             data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 16)
-        except ConnectionError:
-            return False
-        if not data:
-            return False
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)  # what a node starts must not hold its event pipe
-        self.descriptors += descriptors
-        self.received += data
-        while b"\n" in self.received:
-            line, _, self.received = self.received.partition(b"\n")
-            self.handle(json.loads(line))
-        return True
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # what a node starts must not hold its event pipe
+            self.descriptors += descriptors
+        *lines, self.received = (self.received + data).split(b"\n")
+        for line in lines:
+            self.fork(json.loads(line))
+        return bool(data)
 
-    def handle(self, message: dict[str, Any]) -> None:
+    def fork(self, message: dict[str, Any]) -> None:
         """Fork for a message; the child never returns."""
         descriptor = self.descriptors.pop(0)
         pid = os.fork()
         if pid == 0:
             self.become_child(message, descriptor)
         os.close(descriptor)
-        if message["op"] == "serve":
-            self.servers.add(pid)
-        else:
-            self.children[pid] = message["id"]
+        self.children[pid] = message["id"]
+        if message["op"] == "run":
             self.reply({"pid": pid, "id": message["id"]})
 
     def become_child(self, message: dict[str, Any], descriptor: int) -> None:
         """Be the node's process, or another server."""
         status = 1
         try:
-            self.control.close()
-            for other in self.descriptors:
-                os.close(other)
-            os.close(self.wakeup)
             signal.set_wakeup_fd(-1)
-            os.close(self.writer)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for other in (self.control.detach(), self.wakeup, self.writer, *self.descriptors):
+                os.close(other)
             if message["op"] == "serve":
                 serve(socket.socket(fileno=descriptor), message["imports"])
             else:
@@ -128,31 +114,21 @@ class Server:
                 return True
             if pid == 0:
                 return False
-            self.servers.discard(pid)
-            number = self.children.pop(pid, None)
-            if number is not None:
-                _kill_group(pid)
+            number = self.children.pop(pid, 0)
+            _kill_group(pid)
             self.end_orphans()
-            if number is not None:
-                self.reply(
-                    {
-                        "exit": pid,
-                        "id": number,
-                        "status": status,
-                        "cpu": usage.ru_utime + usage.ru_stime,
-                        "peak_mb": usage.ru_maxrss / 1024,
-                    }
-                )
+            if number:
+                cpu, peak_mb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+                self.reply({"exit": pid, "id": number, "status": status, "cpu": cpu, "peak_mb": peak_mb})
 
     def end_orphans(self) -> None:
         """End processes that a node has left behind in a session of their own; they are ours now."""
         with contextlib.suppress(OSError):
             ours = Path(f"/proc/self/task/{self.pid}/children").read_text().split()
-            for pid in map(int, ours):
-                if pid not in self.children and pid not in self.servers:
-                    _kill_group(pid)
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+            for pid in set(map(int, ours)) - set(self.children):
+                _kill_group(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def reply(self, message: dict[str, Any]) -> None:
         """Send a message; a coordinator that is gone is found at the next read."""
@@ -162,13 +138,15 @@ class Server:
 
 def _run_node(message: dict[str, Any], events: int, server: int) -> None:
     os.setsid()
-    _die_with(server)
-    _adopt_orphans()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _ask_linux(_PR_SET_PDEATHSIG, signal.SIGKILL)  # end when the server ends, however that happens
+    if os.getppid() != server:  # it has ended before we asked
+        os._exit(1)
+    _ask_linux(_PR_SET_CHILD_SUBREAPER, 1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     log = os.open(message["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    for standard in (1, 2):
+        os.dup2(log, standard)
     os.close(log)
     faulthandler.enable()
     from orchestration.node import main
@@ -178,18 +156,9 @@ def _run_node(message: dict[str, Any], events: int, server: int) -> None:
     sys.stderr.flush()
 
 
-def _die_with(server: int) -> None:
-    """Ask Linux to end this process when its server ends, however that happens."""
+def _ask_linux(option: int, value: int) -> None:
     if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != server:  # it has ended before we asked
-            os._exit(1)
-
-
-def _adopt_orphans() -> None:
-    """Ask Linux for the descendants whose own parents end, so that none escapes."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _LIBC.prctl(option, value)
 
 
 def _kill_group(pid: int) -> None:
@@ -197,8 +166,14 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def preload(imports: list[str]) -> None:
-    """Import modules and set variables, in order. What cannot be imported is left to the node to report."""
+def serve(control: socket.socket, imports: list[str]) -> None:
+    """Preload, then serve. What cannot be imported is left to the node to report.
+
+    Args:
+        control: Where messages come from.
+        imports: Modules to import and variables to set (``NAME=value``), in order.
+    """
+    _ask_linux(_PR_SET_CHILD_SUBREAPER, 1)  # orphans of nodes become ours: none escapes
     gc.disable()  # a third of the time of an import would go into collections that find nothing
     for item in imports:
         name, _, setting = item.partition("=")
@@ -209,27 +184,9 @@ def preload(imports: list[str]) -> None:
             importlib.import_module(item)
     gc.freeze()  # children share these pages: no collection of theirs shall touch them
     gc.enable()
-
-
-def serve(control: socket.socket, imports: list[str]) -> None:
-    """Preload, then serve."""
-    _adopt_orphans()
-    preload(imports)
     Server(control).serve()
 
 
-def threads() -> int:
-    """Return how many threads this process has; more than one makes forking unsafe."""
-    return len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 1
-
-
-def start() -> None:
-    """Entry point: ``python -m orchestration.forkserver FD IMPORT …``."""
+if __name__ == "__main__":  # python -m orchestration.forkserver FD IMPORT …
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-if __name__ == "__main__":
-    start()

@@ -1,26 +1,27 @@
-"""The graph a pipeline function describes: nodes, references, conditions, and the checks on them."""
+"""The graph a pipeline function describes: its nodes, and the checks on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from graphlib import CycleError as TopologyError
-from graphlib import TopologicalSorter
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
-from orchestration.artifacts import Artifact
+from orchestration.closure import describe
 from orchestration.component import Component, Kind, Parameter
 from orchestration.errors import (
     ArgumentError,
     ArtifactTypeError,
-    CycleError,
-    DuplicateNameError,
+    MissingExtraError,
     PipelineError,
+    told,
     user_line,
 )
-from orchestration.parameters import check_value
+from orchestration.parameters import bind, check_value, shown
 from orchestration.promises import Condition, Each, Item, Reference, Value
 
 Each_ = TypeVar("Each_")
@@ -70,12 +71,11 @@ class Node:
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the nodes this one waits for, in a stable order, each once."""
-        names = [edge.node for edges in self.inputs.values() for edge in edges]
-        names += [condition.value.source.node for condition in self.conditions]
-        names += [v.source.node for v in self.configuration.values() if isinstance(v, Value)]
-        if self.each is not None and isinstance(self.each.items, Value):
-            names.append(self.each.items.source.node)
-        return tuple(dict.fromkeys([*names, *self.after]))
+        repeated = self.each.items if self.each else None
+        read = [*(condition.value for condition in self.conditions), *self.configuration.values(), repeated]
+        edges = [edge.node for edges in self.inputs.values() for edge in edges]
+        sources = [found.source.node for found in read if isinstance(found, Value)]
+        return tuple(dict.fromkeys([*edges, *sources, *self.after]))
 
 
 class Graph:
@@ -83,9 +83,8 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
-        self.open: list[Callable[..., Any]] = []  # pipeline functions being evaluated, the outermost first
-        self._conditions: list[Condition] = []
-        self._each: Each | None = None
+        self.conditions: tuple[Condition, ...] = ()
+        self.each: Each | None = None
 
     def add(self, component: Component[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reference:
         """Add a node for a component call.
@@ -93,169 +92,124 @@ class Graph:
         Raises:
             ArgumentError: An argument is missing, unknown or of the wrong type.
             ArtifactTypeError: An edge joins unlike artifact types.
-            DuplicateNameError: The node's name is taken.
+            PipelineError: The node's name is taken.
         """
-        at = user_line() or ""
         name = component.node_name or component.name
         if name in self.nodes:
-            raise DuplicateNameError(
+            raise PipelineError(
                 f'two nodes are called "{name}"',
                 expected=f"a name of its own for each; the first is at {self.nodes[name].at}",
-                at=at,
                 next=f'{component.name}.with_(name="…")(…)',
             )
         inputs: dict[str, tuple[Input, ...]] = {}
         configuration: dict[str, Any] = {}
-        for key, argument in component.bind(args, kwargs, at).items():
+        for key, argument in bind(component.name, component.signature, kwargs, args).items():
             parameter = component.parameters[key]
             if parameter.kind is Kind.CONFIGURATION:
-                configuration[key] = self._configured(component, parameter, argument, at)
+                configuration[key] = self._configured(component, parameter, argument)
             elif argument is not None or parameter.required:
-                inputs[key] = self._edges(component, parameter, argument, at)
-        conditions = tuple(self._conditions)
-        self.nodes[name] = Node(name, component, inputs, configuration, conditions, self._each, (), at)
+                several = parameter.kind is Kind.INPUTS and isinstance(argument, list | tuple)
+                references = argument if several else [argument]
+                inputs[key] = tuple(self._edge(component, parameter, each) for each in references)
+        at = user_line() or ""
+        node = Node(name, component, inputs, configuration, self.conditions, self.each, (), at)
+        _check_installed(node)
+        self.nodes[name] = node
         return Reference(name, component.outputs, None, self)
 
-    def _configured(self, component: Component[Any], parameter: Parameter, argument: Any, at: str) -> Any:
-        if isinstance(argument, Reference):
-            raise ArtifactTypeError(
-                f"{component.name} takes a plain value as {parameter.name}, not the result of a node",
-                expected=f"{parameter.name}: {_shown(parameter.annotation)}",
-                received=f"the result of {argument.node}",
-                at=at,
-                next=f'value({argument.node}, "…") passes one of its facts',
-            )
+    def _configured(self, component: Component[Any], parameter: Parameter, argument: Any) -> Any:
+        _check_kind(component, parameter, argument)
         if isinstance(argument, Value):
-            self.check_promise(argument, at, each=self._each)
+            self.source(argument.source, each=self.each)
         if isinstance(argument, Value | Item):
             return argument
-        return check_value(argument, parameter.annotation, f"{component.name}({parameter.name}=…)", at)
+        value = check_value(argument, parameter.annotation, f"{component.name}({parameter.name}=…)")
+        describe(value, parameter.name)  # what can be no part of a cache key is refused now
+        return value
 
-    def _edges(
-        self, component: Component[Any], parameter: Parameter, argument: Any, at: str
-    ) -> tuple[Input, ...]:
-        many = parameter.kind is Kind.INPUTS
-        references = list(argument) if many and isinstance(argument, list | tuple) else [argument]
-        return tuple(self._edge(component, parameter, reference, at) for reference in references)
-
-    def _edge(self, component: Component[Any], parameter: Parameter, argument: Any, at: str) -> Input:
-        wanted = parameter.type.__name__
-        if not isinstance(argument, Reference):
-            raise ArtifactTypeError(
-                f'{component.name} needs the output of a node as "{parameter.name}"',
-                expected=f"{wanted}, from another component",
-                received=f"{type(argument).__name__} {argument!r}"[:200],
-                at=at,
-            )
-        self._check_own(argument, at)
-        output = argument.pick(parameter)
-        if output is None:
-            raise self._type_error(component, parameter, argument, at)
-        spread = self.nodes[argument.node].each
-        collected = spread is not None and spread is not self._each
-        if collected and parameter.kind is not Kind.INPUTS:
-            raise ArtifactTypeError(
-                f"{argument.node} gives one {wanted} for each item, {component.name} takes one",
-                expected=f"{parameter.name}: list[{wanted}]",
-                received=f"{parameter.name}: {wanted}",
-                at=at,
-            )
-        return Input(argument.node, output, many=collected)
-
-    def _type_error(
-        self, component: Component[Any], parameter: Parameter, reference: Reference, at: str
-    ) -> ArtifactTypeError:
-        kinds = reference.kinds
+    def _edge(self, component: Component[Any], parameter: Parameter, argument: Any) -> Input:
+        _check_kind(component, parameter, argument)
+        source = self.source(argument, each=self.each, many=parameter.kind is Kind.INPUTS)
+        kinds = argument.kinds
         fitting = [name for name, kind in kinds.items() if issubclass(kind, parameter.type)]
-        given = ", ".join(
-            kind.__name__ if name == "output" else f"{name}: {kind.__name__}" for name, kind in kinds.items()
-        )
-        headline = f"{reference.node} does not give what {component.name} takes"
-        if fitting or not kinds:
-            how_many = "several results" if fitting else "nothing"
-            headline = f"{reference.node} gives {how_many} where {component.name} takes one"
-        return ArtifactTypeError(
-            headline,
-            expected=f"{parameter.type.__name__} as {component.name}({parameter.name}=…)",
-            received=f"{given or 'nothing'}, from {reference.node} at {self.nodes[reference.node].at}",
-            at=at,
-            next=" or ".join(f"{reference.node}(…).{name}" for name in fitting) or None,
-        )
+        if len(fitting) != 1:
+            offered = (f"{n}: {kind.__name__}".removeprefix("output: ") for n, kind in kinds.items())
+            raise ArtifactTypeError(
+                f"{source.name} does not give what {component.name} takes",
+                expected=f"{parameter.type.__name__} as {component.name}({parameter.name}=…)",
+                received=f"{', '.join(offered) or 'nothing'}, from {source.name} at {source.at}",
+                next=" or ".join(f"{source.name}(…).{name}" for name in fitting),
+            )
+        return Input(source.name, fitting[0], many=source.each not in (None, self.each))
 
-    def check_promise(self, promise: Value, at: str | None = None, *, each: Each | None = None) -> None:
-        """Refuse a value of another pipeline, and one of many where only one can be meant.
+    def source(self, reference: Reference, *, each: Each | None = None, many: bool = False) -> Node:
+        """Return the node that gives a result.
 
         Args:
-            promise: The value.
-            at: The user's line; found from the stack when None.
-            each: The repetition in which the value is used for its own item, if any.
+            reference: The result.
+            each: The repetition in which it is used for its own item, if any.
+            many: Whether the results of all items are as good as one.
 
         Raises:
             PipelineError: It comes from another pipeline.
-            ArtifactTypeError: Its node runs once for each item.
+            ArtifactTypeError: Its node runs once for each item, and one result is wanted.
         """
-        self._check_own(promise.source, at)
-        spread = self.nodes[promise.source.node].each
-        if spread is not None and spread is not each:
-            raise ArtifactTypeError(
-                f"{promise.source.node} runs once for each item: {promise} is many values",
-                expected="the value of a node that runs once",
-                received=f"a node inside for_each, at {self.nodes[promise.source.node].at}",
-                at=at,
-                next="bring them together in a component that takes a list of artifacts",
-            )
-
-    def _check_own(self, reference: Reference, at: str | None) -> None:
         if reference.graph is not self:
             raise PipelineError(
-                f"the result of {reference.node} belongs to another pipeline or an earlier evaluation",
+                f"{reference} belongs to another pipeline or an earlier evaluation",
                 expected="a result of a component called in this pipeline function",
-                received=f"one that was kept from elsewhere: {reference.node}",
-                at=at,
                 next="call the other pipeline inside this one, and use what it returns",
             )
-
-    def order(self, later: str, earlier: Sequence[str]) -> None:
-        """Make a node wait for others whose outputs it does not take."""
-        import dataclasses
-
-        node = self.nodes[later]
-        self.nodes[later] = dataclasses.replace(node, after=(*node.after, *earlier))
+        node = self.nodes[reference.node]
+        if node.each not in (None, each) and not many:
+            raise ArtifactTypeError(
+                f"{reference} is many results, one for each item, where one is wanted",
+                expected="the result of a node that runs once",
+                received=f"a node inside for_each, at {node.at}",
+                next="bring them together in a component that takes a list[…] of artifacts",
+            )
+        return node
 
     def sorted(self) -> list[Node]:
-        """Return the nodes so that each comes after what it needs, otherwise in the order of calls.
+        """Return the nodes so that each comes after what it needs.
 
         Raises:
-            CycleError: There is no such order.
+            PipelineError: There is no such order.
         """
-        sorter: TopologicalSorter[str] = TopologicalSorter()
-        for node in self.nodes.values():
-            sorter.add(node.name, *node.needs)
+        sorter = TopologicalSorter({node.name: node.needs for node in self.nodes.values()})
         try:
-            sorter.prepare()
-        except TopologyError as error:
-            round_trip = [str(name) for name in error.args[1]]
-            raise CycleError(
-                f"the pipeline has a cycle through {round_trip[0]}",
-                expected="no node that waits for itself",
-                received=" -> ".join(reversed(round_trip)),
-                at=self.nodes[round_trip[0]].at,
-            ) from None
-        done: list[Node] = []
-        while sorter.is_active():
-            ready = set(sorter.get_ready())
-            done += [node for name, node in self.nodes.items() if name in ready]
-            sorter.done(*ready)
-        return done
+            return [self.nodes[name] for name in sorter.static_order()]
+        except CycleError as error:
+            first, *_ = names = [str(name) for name in error.args[1]]
+            circle, at = " -> ".join(reversed(names)), self.nodes[first].at
+            raise PipelineError(f"the pipeline has a cycle through {first}", received=circle, at=at) from None
 
-    @contextmanager
-    def collecting(self) -> Iterator[Graph]:
-        """Make component calls inside this context add nodes to this graph."""
-        token = _building.set(self)
-        try:
-            yield self
-        finally:
-            _building.reset(token)
+    def describe(self, function: Callable[[], object]) -> None:
+        """Call a function whose component calls add nodes to this graph."""
+        context = copy_context()
+        context.run(_building.set, self)
+        context.run(function)
+
+
+def _check_kind(component: Component[Any], parameter: Parameter, argument: Any) -> None:
+    plain = parameter.kind is Kind.CONFIGURATION
+    if plain == isinstance(argument, Reference):
+        wanted = "a plain value" if plain else "the result of a node"
+        raise ArtifactTypeError(
+            f"{component.name} takes {wanted} as {parameter.name}",
+            expected=f"{parameter.name}: {shown(parameter.annotation)}",
+            received=str(argument) if plain else told(argument),
+            next=f'value({argument.node}, "…") passes one of its facts' if plain else None,
+        )
+
+
+def _check_installed(node: Node) -> None:
+    for item in node.imports:
+        module = item.partition(".")[0]
+        if "=" not in item and importlib.util.find_spec(module) is None:
+            headline = f"{node.name} needs {module}, which is not installed"
+            there, remedy = f"Python at {sys.prefix} without it", f"pip install {module.replace('_', '-')}"
+            raise MissingExtraError(headline, received=there, next=remedy)
 
 
 def building() -> Graph | None:
@@ -270,39 +224,6 @@ def _open_graph(what: str) -> Graph:
     return graph
 
 
-def _shown(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
-
-
-def value(source: Any, name: str) -> Any:
-    """Return a fact from an artifact's metadata; inside a pipeline, the promise of it.
-
-    Args:
-        source: An artifact, or a component's result inside a pipeline.
-        name: The metadata field; dots reach into nested objects.
-
-    Raises:
-        PipelineError: The source has several outputs and none is chosen.
-    """
-    if isinstance(source, Artifact):
-        whole = Reference("artifact", {}, None, Graph())
-        return Value(whole, "output", name).read(source)
-    if not isinstance(source, Reference):
-        raise ArgumentError(
-            "value() reads from the result of a component",
-            expected="value(component(…), name)",
-            received=repr(source),
-        )
-    output = source.output or (next(iter(source.outputs)) if len(source.outputs) == 1 else None)
-    if output is None:
-        raise ArgumentError(
-            f"{source.node} has several outputs",
-            expected=" or ".join(f"value({source.node}.{name}, …)" for name in source.outputs),
-            received=f"value({source.node}, {name!r})",
-        )
-    return Value(source, output, name)
-
-
 @contextmanager
 def when(condition: Any) -> Iterator[None]:
     """Run the nodes described inside this context only if the condition holds, else skip them.
@@ -312,20 +233,20 @@ def when(condition: Any) -> Iterator[None]:
     """
     graph = _open_graph("when")
     if isinstance(condition, Value):
-        condition = Condition(condition, "==", True)
+        condition = condition.equals(True)
     if not isinstance(condition, Condition):
         raise ArgumentError(
             "when() takes a comparison on an upstream value",
             expected='when(value(evaluation, "auc") > 0.8)',
-            received=f"{type(condition).__name__} {condition!r}"[:200],
+            received=told(condition),
             next="for equality: value(…).equals(…)" if isinstance(condition, bool) else None,
         )
-    graph.check_promise(condition.value)
-    graph._conditions.append(condition)
+    graph.source(condition.value.source)
+    before, graph.conditions = graph.conditions, (*graph.conditions, condition)
     try:
         yield
     finally:
-        graph._conditions.pop()
+        graph.conditions = before
 
 
 def for_each(items: Any, body: Callable[[Any], Each_]) -> Each_:
@@ -343,26 +264,19 @@ def for_each(items: Any, body: Callable[[Any], Each_]) -> Each_:
         PipelineError: It stands inside another ``for_each``.
     """
     graph = _open_graph("for_each")
-    if graph._each is not None:
-        raise PipelineError(
-            "for_each stands inside another for_each",
-            expected="one level",
-            received="a repetition in a repetition",
-            next="one for_each over the list of all combinations",
-        )
+    if graph.each is not None:
+        remedy = "one for_each over the list of all combinations"
+        raise PipelineError("for_each stands inside another for_each", next=remedy)
     if not isinstance(items, Value | list | tuple):
-        raise ArgumentError(
-            "for_each() takes a list",
-            expected='value(component(…), "names") or a plain list',
-            received=f"{type(items).__name__} {items!r}"[:200],
-        )
+        wanted = 'value(component(…), "names") or a plain list'
+        raise ArgumentError("for_each() takes a list", expected=wanted, received=told(items))
     if isinstance(items, Value):
-        graph.check_promise(items)
-    graph._each = Each(items if isinstance(items, Value) else tuple(items))
+        graph.source(items.source)
+    graph.each = Each(items if isinstance(items, Value) else tuple(items))
     try:
-        return body(Item(graph._each))
+        return body(Item())
     finally:
-        graph._each = None
+        graph.each = None
 
 
 def after(later: Any, *earlier: Any) -> None:
@@ -375,9 +289,9 @@ def after(later: Any, *earlier: Any) -> None:
     graph = _open_graph("after")
     for reference in (later, *earlier):
         if not isinstance(reference, Reference):
+            wanted = "after(push_model(…), notify(…))"
             raise ArgumentError(
-                "after() takes results of components",
-                expected="after(push_model(…), notify(…))",
-                received=f"{type(reference).__name__} {reference!r}"[:200],
+                "after() takes results of components", expected=wanted, received=told(reference)
             )
-    graph.order(later.node, [reference.node for reference in earlier])
+    node = graph.nodes[later.node]
+    graph.nodes[node.name] = replace(node, after=(*node.after, *(each.node for each in earlier)))

@@ -1,15 +1,16 @@
-"""The journal's tables, for SQLite and PostgreSQL alike."""
+"""The journal's tables, for SQLite and PostgreSQL alike: what is searched for has a column of its own."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-metadata = sa.MetaData()
+Record = TypeVar("Record")
 
 
 class Json(sa.TypeDecorator[Any]):
@@ -27,83 +28,64 @@ class Json(sa.TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-class Told(sa.TypeDecorator[str]):
-    """Text of the user's programs; what no database can keep is shown as an escape."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Return the text without zero bytes and lone surrogates."""
-        if value is None:
-            return None
-        return value.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+def _id(name: str, length: int, **more: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.String(length), **more)
 
 
+metadata = sa.MetaData()
 meta = sa.Table("headrace", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
 runs = sa.Table(
     "runs",
     metadata,
-    sa.Column("id", sa.String(120), primary_key=True),
-    sa.Column("pipeline", sa.String(200), nullable=False, index=True),
-    sa.Column("file", sa.Text, nullable=False),
-    sa.Column("project", sa.Text, nullable=False),
-    sa.Column("profile", sa.String(100), nullable=False),
-    sa.Column("parameters", Json, nullable=False),
-    sa.Column("options", Json, nullable=False),
-    sa.Column("graph", Json, nullable=False),
-    sa.Column("state", sa.String(20), nullable=False, index=True),
+    _id("id", 120, primary_key=True),
+    _id("pipeline", 200, nullable=False, index=True),
+    _id("state", 20, nullable=False, index=True),
     sa.Column("created", sa.Float, nullable=False),
-    sa.Column("started", sa.Float, nullable=False),
     sa.Column("ended", sa.Float),
-    sa.Column("owner", sa.String(64)),
+    _id("owner", 64),
     sa.Column("lease_until", sa.Float),
-    sa.Column("host", sa.String(255)),
-    sa.Column("process", sa.String(64)),
+    _id("host", 255),
+    _id("process", 64),
+    sa.Column("facts", Json, nullable=False),
 )
 attempts = sa.Table(
     "attempts",
     metadata,
-    sa.Column("run", sa.String(120), primary_key=True),
-    sa.Column("node", sa.String(250), primary_key=True),
+    _id("run", 120, primary_key=True),
+    _id("node", 250, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("state", sa.String(20), nullable=False),
-    sa.Column("key", sa.String(64)),
-    sa.Column("key_parts", Json),
+    _id("state", 20, nullable=False),
+    _id("key", 64, index=True),
     sa.Column("started", sa.Float),
     sa.Column("ended", sa.Float),
-    sa.Column("cpu_seconds", sa.Float),
-    sa.Column("peak_mb", sa.Float),
-    sa.Column("reason", Told),
-    sa.Column("error", Told),
-    sa.Column("traceback", Told),
-    sa.Column("folder", sa.Text),
-    sa.Column("metrics", Json),
-    sa.Column("outputs", Json),
-    sa.Index("attempts_key", "key"),
-)
-cache = sa.Table(
-    "cache",
-    metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("run", sa.String(120), nullable=False),
-    sa.Column("node", sa.String(250), nullable=False),
-    sa.Column("outputs", Json, nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("facts", Json, nullable=False),
 )
 files = sa.Table(
     "files",
     metadata,
-    sa.Column("path", sa.String(1000), primary_key=True),
+    _id("path", 1000, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("modified", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
+    _id("digest", 64, nullable=False),
 )
 outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("run", sa.String(120), nullable=False),
+    _id("run", 120, nullable=False),
     sa.Column("event", Json, nullable=False),
     sa.Column("delivered", sa.Float, index=True),
 )
+
+
+def row_of(table: sa.Table, record: object) -> dict[str, Any]:
+    """Return a record's row: the table's columns, and whatever else it holds as its ``facts``."""
+    facts = msgspec.to_builtins(record)
+    columns = {name: facts.pop(name) for name in list(facts) if name in table.c}
+    return {**columns, "facts": facts}
+
+
+def record_of(kind: type[Record], row: Any) -> Record:
+    """Return the record of a row."""
+    columns = {str(name): value for name, value in row._mapping.items()}
+    return msgspec.convert({**columns.pop("facts"), **columns}, kind)

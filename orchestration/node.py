@@ -16,30 +16,49 @@ from orchestration.component import Component, Kind
 from orchestration.context import RunContext
 from orchestration.errors import ArtifactError, ArtifactTypeError, SkipNode
 from orchestration.failure import user_failure
-from orchestration.records import Output
+from orchestration.records import Attempt, Output
 from orchestration.secrets import redact_all
 from orchestration.settings import Settings, use
-from orchestration.store import publish
+from orchestration.store import STAGING, publish
 
 Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Call:
-    """All that an attempt needs, as it travels to a child process."""
+    """All that an attempt needs, as it travels to a child process.
+
+    Attributes:
+        arguments: What the component is called with.
+        variables: Environment variables of its process.
+        at: The user's line that called the component.
+    """
 
     component: Component[Any]
     arguments: dict[str, Any]
     settings: Settings
-    run_id: str
     pipeline: str
-    node: str
-    attempt: int
-    folder: Path
-    scratch: Path
-    staging: Path
+    attempt: Attempt
+    imports: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     at: str | None = None
+
+    @property
+    def staging(self) -> Path:
+        """Where the attempt writes its outputs."""
+        attempt = self.attempt
+        return staging_folder(self.settings, attempt.run) / f"{attempt.node}-{attempt.number}"
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that outlives the attempt: retries and resumes of equal work find it again."""
+        return self.settings.home / "scratch" / self.attempt.run / str(self.attempt.key)
+
+
+def staging_folder(settings: Settings, run_id: str) -> Path:
+    """Return where a run's unpublished outputs lie: on the artifacts' own file system."""
+    root = settings.home if "://" in settings.artifacts else Path(settings.artifacts)
+    return root / STAGING / run_id
 
 
 def execute(call: Call, emit: Emit) -> None:
@@ -49,6 +68,7 @@ def execute(call: Call, emit: Emit) -> None:
     """
     try:
         call.staging.mkdir(parents=True, exist_ok=True)
+        call.scratch.mkdir(parents=True, exist_ok=True)
         with staging(call.staging), use(call.settings):
             returned = call.component.function(**call.arguments, **_injected(call, emit))
             outputs = _publish(call, returned)
@@ -57,25 +77,19 @@ def execute(call: Call, emit: Emit) -> None:
     except SkipNode as decision:
         emit({"kind": "skip", "reason": str(decision)})
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        emit({"kind": "error", **redact_all(vars(user_failure(error, call.at)))})
+        emit({"kind": "error", **redact_all(user_failure(error, call.at).facts())})
     finally:
         shutil.rmtree(call.staging, ignore_errors=True)
 
 
 def _injected(call: Call, emit: Emit) -> dict[str, Any]:
-    folder = call.scratch
-    folder.mkdir(parents=True, exist_ok=True)
-    makers: dict[type, Callable[[], object]] = {
-        Beam: lambda: Beam(call.settings.beam_options, call.staging),
-        RunContext: lambda: RunContext(
-            call.run_id, call.pipeline, call.node, call.attempt, call.folder, folder, emit
-        ),
-    }
-    return {
-        parameter.name: makers[parameter.type]()
-        for parameter in call.component.parameters.values()
-        if parameter.kind is Kind.INJECTED
-    }
+    attempt = call.attempt
+    context = RunContext(
+        attempt.run, call.pipeline, attempt.node, attempt.number, Path(attempt.folder), call.scratch, emit
+    )
+    given = {Beam: Beam(call.settings.beam_options, call.staging), RunContext: context}
+    parameters = call.component.parameters.values()
+    return {p.name: given[p.type] for p in parameters if p.kind is Kind.INJECTED}
 
 
 def _publish(call: Call, returned: Any) -> list[Output]:
@@ -97,22 +111,22 @@ def _by_output(component: Component[Any], returned: Any) -> Mapping[str, Artifac
     if not kinds:
         return {}
     values = [returned] if list(kinds) == ["output"] else returned
-    if not isinstance(values, list | tuple) or len(values) != len(kinds):
+    whole = isinstance(values, list | tuple) and len(values) == len(kinds)
+    found = dict(zip(kinds, values, strict=True)) if whole else {}
+    wrong = [name for name, value in found.items() if not isinstance(value, kinds[name])]
+    if wrong or not whole:
+        promised = {name: kinds[name] for name in wrong or kinds}
+        shown = [
+            kind.__name__ if name == "output" else f"{name}: {kind.__name__}"
+            for name, kind in promised.items()
+        ]
         raise ArtifactTypeError(
             f"{component.name} returned something else than it promises",
-            expected=", ".join(f"{name}: {kind.__name__}" for name, kind in kinds.items()),
-            received=_told(returned),
+            expected=", ".join(shown),
+            received=_told(found[wrong[0]] if wrong else returned),
             at=component.where,
         )
-    for (name, kind), value in zip(kinds.items(), values, strict=True):
-        if not isinstance(value, kind):
-            raise ArtifactTypeError(
-                f"{component.name} returned something else than it promises",
-                expected=f"{name}: {kind.__name__}" if len(kinds) > 1 else kind.__name__,
-                received=_told(value),
-                at=component.where,
-            )
-    return dict(zip(kinds, values, strict=True))
+    return found
 
 
 def _told(value: object) -> str:
@@ -134,7 +148,7 @@ def main(payload: str, events: int) -> None:
 
         call: Call = pickle.loads(Path(payload).read_bytes())
     except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything
-        emit({"kind": "error", **redact_all(vars(user_failure(error))), "retry": False})
+        emit({"kind": "error", **redact_all(user_failure(error).facts()), "retry": False})
         return
     os.environ.update({**call.settings.to_env(), **call.variables})
     execute(call, emit)

@@ -1,18 +1,82 @@
-"""Values held against their annotations: run parameters from the command line, configuration in calls."""
+"""Typed signatures: what a component or a pipeline takes, and values held against it."""
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import inspect
+import re
+import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
+from inspect import Signature
 from pathlib import PurePath
 from typing import Any
 
-from orchestration.description import describe
-from orchestration.errors import ArgumentError
-from orchestration.external import External
+from orchestration.closure import describe
+from orchestration.errors import ArgumentError, PipelineError, definition, did_you_mean, told
+
+stored = describe  # a run parameter as JSON, from which it is bound again when the run is resumed
+
+
+def signature_of(function: Callable[..., Any], what: str) -> Signature:
+    """Return a function's signature, its annotations resolved.
+
+    Args:
+        function: The function.
+        what: How errors name it.
+
+    Raises:
+        PipelineError: It takes any number of arguments, or an annotation names nothing.
+    """
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError as error:
+        raise PipelineError(
+            f"an annotation of {what} cannot be resolved: {error}",
+            expected="names imported at the module's top level (not under TYPE_CHECKING)",
+            at=definition(function),
+        ) from error
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PipelineError(
+                f"{what} takes any number of arguments",
+                expected=f"named parameters with types; several of one type as {parameter.name}: list[…]",
+                received=str(parameter),
+                at=definition(function),
+            )
+    return signature
+
+
+def bind(
+    what: str, signature: Signature, named: Mapping[str, Any], positional: Any = (), *, text: bool = False
+) -> dict[str, Any]:
+    """Return the arguments of a call by name, defaults included; ``text`` says it is a command line.
+
+    Raises:
+        ArgumentError: An argument is missing, unknown or given twice.
+    """
+    try:
+        bound = signature.bind(*positional, **named)
+    except TypeError as error:
+        unknown = next((name for name in named if name not in signature.parameters), "")
+        prefix = "--" if text else ""
+        received = [f"{len(positional)} by position"] if positional else []
+        raise ArgumentError(
+            f'{what} has no parameter "{unknown}"' if unknown else f"{what}: {error}",
+            expected=", ".join(prefix + _usage(p) for p in signature.parameters.values()) or "no parameter",
+            received=unknown or ", ".join([*received, *(prefix + name for name in named)]) or "nothing",
+            at="" if text else None,  # a command line is no place in a file
+            next=did_you_mean(unknown, signature.parameters, "--{}" if text else "{}=…"),
+        ) from error
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _usage(parameter: inspect.Parameter) -> str:
+    usage = f"{parameter.name}: {shown(parameter.annotation)}"
+    return usage if parameter.default is parameter.empty else f"{usage} = …"
 
 
 def check_value(value: Any, annotation: Any, name: str, at: str | None = None, *, text: bool = False) -> Any:
@@ -28,137 +92,44 @@ def check_value(value: Any, annotation: Any, name: str, at: str | None = None, *
     Raises:
         ArgumentError: It does not fit.
     """
-    if annotation is Any or annotation is inspect.Parameter.empty:
+    import msgspec
+
+    classes = tuple(kind for kind in alternatives(annotation) if isinstance(kind, type) and kind is not Any)
+    fits = isinstance(value, classes) and not isinstance(value, bool)  # a truth is no number
+    if fits or annotation in (Any, inspect.Parameter.empty):
         return value
-    if isinstance(annotation, type) and issubclass(annotation, External):
-        annotation, wrap = str, annotation
-    else:
-        wrap = None
+    convert = functools.partial(msgspec.convert, type=annotation, strict=not text, dec_hook=_decode)
     try:
-        converted = _convert(value, annotation, text)
+        return convert(value)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"{name} has the wrong type",
-            expected=_shown(annotation) + (", as JSON" if text and _has_structure(annotation) else ""),
-            received=f"{type(value).__name__} {value!r}"[:200],
-            at=at,
-        ) from error
-    return wrap(converted) if wrap is not None else converted
+        if text:
+            with suppress(TypeError, ValueError):
+                return convert(msgspec.json.decode(value))
+        wanted = shown(annotation) + (", as JSON" if text and typing.get_origin(annotation) else "")
+        headline = f"{name} has the wrong type"
+        raise ArgumentError(headline, expected=wanted, received=told(value), at=at) from error
 
 
-def _convert(value: Any, annotation: Any, text: bool) -> Any:
-    import msgspec
-
-    kinds = _alternatives(annotation)
-    if any(_is_callable_kind(kind) for kind in kinds):
-        if callable(value) or (value is None and type(None) in kinds):
-            return value
-        raise TypeError("not callable")
-    if any(isinstance(kind, type) and not _is_plain(kind) and isinstance(value, kind) for kind in kinds):
+def _decode(kind: Any, value: Any) -> Any:
+    """Return a value as a type that msgspec does not know: a callable, a path, a name, any class."""
+    known = typing.get_origin(kind) or kind
+    if isinstance(value, str) and issubclass(known, str | PurePath):
+        return known(value)
+    if isinstance(value, known):
         return value
-    if text and isinstance(value, str) and _has_structure(annotation):
-        value = msgspec.json.decode(value)
-    return msgspec.convert(value, annotation, strict=not text, dec_hook=_decode)
+    raise TypeError(f"not a {kind}")
 
 
-def _decode(kind: type, value: Any) -> Any:
-    if issubclass(kind, PurePath) and isinstance(value, str):
-        return kind(value)
-    raise TypeError(f"not a {kind.__name__}")
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the annotation alone."""
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
 
 
-def stored(value: Any, name: str) -> Any:
-    """Return a run parameter as JSON, from which ``bind_parameters`` makes it again when a run is resumed.
-
-    Raises:
-        ArgumentError: The value cannot be written down.
-    """
-    import msgspec
-
-    try:
-        return msgspec.to_builtins(value, enc_hook=_encode)
-    except TypeError:  # a function, for one: good for the record, but not for a resume
-        return describe(value, name)
-
-
-def _encode(value: Any) -> str:
-    if isinstance(value, PurePath):
-        return str(value)
-    raise TypeError(f"not JSON: {value!r}")
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    import types
-
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
-
-
-def _is_callable_kind(kind: Any) -> bool:
-    return kind is Callable or typing.get_origin(kind) is Callable
-
-
-def _is_plain(kind: type) -> bool:
-    return kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, type(None))
-
-
-def _has_structure(annotation: Any) -> bool:
-    return any(_is_structure(kind) for kind in _alternatives(annotation))
-
-
-def _is_structure(kind: Any) -> bool:
-    return (typing.get_origin(kind) or kind) in (list, dict, tuple, set) or dataclasses.is_dataclass(kind)
-
-
-def _shown(annotation: Any) -> str:
+def shown(annotation: Any) -> str:
+    """Return an annotation as an error names it: a class by its name, an enum by its choices."""
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(str(choice.value) for choice in annotation)
-    if isinstance(annotation, type) and not typing.get_args(annotation):
+    if isinstance(annotation, type):
         return annotation.__name__
-    return str(annotation).replace("typing.", "").replace("collections.abc.", "")
-
-
-def bind_parameters(
-    function: Callable[..., Any], given: Mapping[str, Any], *, text: bool = False
-) -> dict[str, Any]:
-    """Return a pipeline's parameters by name, defaults included, all checked.
-
-    Args:
-        function: The pipeline function.
-        given: Values by parameter name.
-        text: Whether the values come from a command line.
-
-    Raises:
-        ArgumentError: A parameter is unknown, missing, or of the wrong type.
-    """
-    import difflib
-
-    signature = inspect.signature(function)
-    at = "" if text else None  # a command line is no place in a file
-    hints = typing.get_type_hints(function)
-    for name in given:
-        if name not in signature.parameters:
-            close = difflib.get_close_matches(name, signature.parameters, n=1)
-            raise ArgumentError(
-                f'pipeline {function.__name__} has no parameter "{name}"',
-                expected=", ".join(signature.parameters) or "no parameter",
-                received=f"{name}={given[name]!r}",
-                at=at,
-                next=f"did you mean --{close[0].replace('_', '-')}?" if close else None,
-            )
-    bound: dict[str, Any] = {}
-    for name, parameter in signature.parameters.items():
-        if name in given:
-            label = f'parameter "{name}" of pipeline {function.__name__}'
-            bound[name] = check_value(given[name], hints.get(name, Any), label, at, text=text)
-        elif parameter.default is parameter.empty:
-            raise ArgumentError(
-                f'pipeline {function.__name__} needs its parameter "{name}"',
-                expected=f"--{name.replace('_', '-')} {_shown(hints.get(name, str)).upper()}",
-                received="nothing",
-                at=at,
-            )
-        else:
-            bound[name] = parameter.default
-    return bound
+    return re.sub(r"[\w.]+\.(\w+)", r"\1", str(annotation))

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
-import importlib.util
 import inspect
 import sys
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from orchestration.description import describe
-from orchestration.errors import (
-    CycleError,
-    HeadraceError,
-    MissingExtraError,
-    PipelineError,
-    definition,
-)
-from orchestration.graph import Graph, Node, building
-from orchestration.parameters import bind_parameters
-from orchestration.promises import Item, Value
+from orchestration.errors import HeadraceError, PipelineError, definition, did_you_mean
+from orchestration.failure import user_failure
+from orchestration.graph import Graph, building
+from orchestration.parameters import bind, check_value, signature_of
 
 if TYPE_CHECKING:
     from orchestration.result import RunResult
@@ -38,6 +29,10 @@ class Pipeline:
         self.name: str = function.__name__
         self.schedule = schedule
         self.timezone = timezone
+        if schedule is not None:
+            from orchestration.schedule import ScheduledPipeline
+
+            ScheduledPipeline(self.name, str(self.file), schedule, timezone)  # refuses what is no schedule
 
     @property
     def description(self) -> str:
@@ -49,10 +44,27 @@ class Pipeline:
         """The file the pipeline is written in."""
         return Path(inspect.unwrap(self.function).__code__.co_filename)
 
-    @property
+    @functools.cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """The run's parameters by name, with types and defaults."""
-        return inspect.signature(self.function).parameters
+        """The run's parameters by name, with types and defaults.
+
+        Raises:
+            PipelineError: A parameter is variadic or has a name that :meth:`run` needs itself.
+        """
+        return self._signature.parameters
+
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        signature = signature_of(self.function, f"pipeline {self.name}")
+        own = inspect.getfullargspec(Pipeline.run).kwonlyargs
+        for name in signature.parameters.keys() & own:
+            raise PipelineError(
+                f'"{name}" cannot be a parameter of pipeline {self.name}',
+                expected=f"another name; run() itself takes {', '.join(own)}",
+                received=str(signature.parameters[name]),
+                at=definition(self.function),
+            )
+        return signature
 
     def bind(self, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
         """Return all parameters, checked; ``text`` converts values from a command line.
@@ -60,7 +72,12 @@ class Pipeline:
         Raises:
             ArgumentError: A parameter is unknown, missing or of the wrong type.
         """
-        return bind_parameters(self.function, given, text=text)
+        what, at = f"pipeline {self.name}", "" if text else None
+        bound = bind(what, self._signature, given, text=text)
+        for name, value in given.items():
+            label = f'parameter "{name}" of {what}'
+            bound[name] = check_value(value, self.parameters[name].annotation, label, at, text=text)
+        return bound
 
     def graph(self, parameters: Mapping[str, Any]) -> Graph:
         """Evaluate the function and return its checked graph.
@@ -69,45 +86,20 @@ class Pipeline:
             PipelineError: The graph is wrong; names the user's line.
         """
         graph = Graph()
-        try:
-            with graph.collecting():
-                self(**parameters)
-        except HeadraceError:
-            raise
-        except (Exception, SystemExit) as error:  # whatever the user's own lines raise
-            raise _own_error(error, f"while describing pipeline {self.name}") from error
+        with _users_code(f"while describing pipeline {self.name}"):
+            graph.describe(functools.partial(self, **parameters))
         if not graph.nodes:
-            raise PipelineError(
-                f"pipeline {self.name} has no node",
-                expected="at least one component call",
-                received="a function that calls none",
-                at=definition(self.function),
-            )
-        for node in graph.sorted():
-            _check(node)
+            at, wanted = definition(self.function), "at least one component call"
+            raise PipelineError(f"pipeline {self.name} has no node", expected=wanted, at=at)
+        graph.sorted()  # finds cycles
         return graph
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Add the pipeline's nodes to the one that is being described."""
-        graph = building()
-        if graph is None:
-            raise PipelineError(
-                f"pipeline {self.name} is called like a plain function",
-                expected=f"{self.name}.run(…)",
-                received=f"{self.name}(…)",
-            )
-        if self.function in graph.open:
-            names = [function.__name__ for function in graph.open]
-            raise CycleError(
-                f"pipeline {self.name} includes itself",
-                expected="a pipeline whose description ends",
-                received=" -> ".join([*names[graph.open.index(self.function) :], self.name]),
-            )
-        graph.open.append(self.function)
-        try:
-            return self.function(*args, **kwargs)
-        finally:
-            graph.open.pop()
+        if building() is None:
+            headline = f"pipeline {self.name} is called like a plain function"
+            raise PipelineError(headline, expected=f"{self.name}.run(…)", received=f"{self.name}(…)")
+        return self.function(*args, **kwargs)
 
     def run(
         self,
@@ -152,39 +144,6 @@ class Pipeline:
         return f"<pipeline {self.name}>"
 
 
-def _check(node: Node) -> None:
-    """Find now what would otherwise fail in the middle of a run."""
-    try:
-        for name, value in node.configuration.items():
-            if not isinstance(value, Value | Item):
-                describe(value, name)
-        imports = node.imports
-    except HeadraceError as error:
-        error.at = node.at
-        raise
-    for item in imports:
-        module = item.split(".")[0]
-        if "=" not in item and importlib.util.find_spec(module) is None:
-            raise MissingExtraError(
-                f"{node.name} needs {module}, which is not installed",
-                expected=f"an environment with {module}",
-                received=f"Python at {sys.prefix} without it",
-                at=node.at,
-                next=f"pip install {_requirement(module)}",
-            )
-
-
-def _requirement(module: str) -> str:
-    """Return what to install for a module: our extra where there is one of its name."""
-    from importlib import metadata
-
-    try:
-        extras = metadata.metadata("headrace").get_all("Provides-Extra") or []
-    except metadata.PackageNotFoundError:
-        extras = []
-    return f"'headrace[{module}]'" if module in extras else module.replace("_", "-")
-
-
 @overload
 def pipeline(function: Callable[..., Any], /) -> Pipeline: ...
 
@@ -206,50 +165,22 @@ def pipeline(
         timezone: IANA time zone the schedule is meant in.
 
     Raises:
-        PipelineError: A parameter is variadic, or the time zone is unknown.
+        ConfigurationError: The schedule is no cron expression, or the time zone is unknown.
     """
-    if function is None:
-        return functools.partial(_decorate, schedule=schedule, timezone=timezone)
-    return _decorate(function, schedule=None, timezone=timezone)
+    made = functools.partial(Pipeline, schedule=schedule, timezone=timezone)
+    return made if function is None else made(function)
 
 
-def _decorate(function: Callable[..., Any], *, schedule: str | None, timezone: str) -> Pipeline:
-    import zoneinfo
-
-    own = inspect.signature(Pipeline.run).parameters.values()
-    reserved = [parameter.name for parameter in own if parameter.kind is parameter.KEYWORD_ONLY]
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise PipelineError(
-                f"pipeline {function.__name__} takes any number of parameters",
-                expected="named parameters with types: they are the run's, on the command line too",
-                received=str(parameter),
-                at=definition(function),
-            )
-        if name in reserved:
-            raise PipelineError(
-                f'"{name}" cannot be a parameter of pipeline {function.__name__}',
-                expected=f"another name; run() itself takes {', '.join(reserved)}",
-                received=str(parameter),
-                at=definition(function),
-            )
-    if timezone != "UTC" and timezone not in zoneinfo.available_timezones():
-        close = difflib.get_close_matches(timezone, zoneinfo.available_timezones(), n=1)
-        raise PipelineError(
-            f'"{timezone}" is no time zone',
-            expected='an IANA name such as "America/Chicago"',
-            received=f"timezone={timezone!r} of pipeline {function.__name__}",
-            at=definition(function),
-            next=f'did you mean "{close[0]}"?' if close else None,
-        )
-    if schedule is not None and len(schedule.split()) != 5:
-        raise PipelineError(
-            f'"{schedule}" is no schedule',
-            expected='five fields, minute hour day month weekday, such as "0 3 * * *"',
-            received=f"schedule={schedule!r} of pipeline {function.__name__}",
-            at=definition(function),
-        )
-    return Pipeline(function, schedule=schedule, timezone=timezone)
+@contextmanager
+def _users_code(when: str) -> Iterator[None]:
+    """Turn what the user's own lines raise into an error of the pipeline: their exception comes first."""
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's module or function raises
+        failure = user_failure(error)
+        raise PipelineError(failure.reason, received=when, at=failure.at) from error
 
 
 def load_pipeline(where: str, project: Path) -> Pipeline:
@@ -268,34 +199,23 @@ def load_pipeline(where: str, project: Path) -> Pipeline:
     if not path.suffix and not path.exists():
         path = project / "pipelines" / f"{file}.py"
     if not path.is_file():
-        raise _no_file(where, project)
+        known = [path.stem for path in _files(project)]
+        raise PipelineError(
+            f"there is no pipeline file {where}",
+            expected=", or ".join(["a Python file with a @pipeline function", *known]),
+            at="",
+            next=did_you_mean(where, known) or "headrace list",
+        )
     found = pipelines_in(import_file(path.resolve(), project))
-    wanted = name or path.stem
-    if wanted in found:
-        return found[wanted]
-    if len(found) == 1 and not name:
-        return next(iter(found.values()))
-    how_many = f"{len(found)} pipelines, none of them called {wanted}" if found else "no pipeline"
-    close = difflib.get_close_matches(wanted, found, n=1)
-    raise PipelineError(
-        f'{file} holds no pipeline "{name}"' if name else f"{file} holds {how_many}",
-        expected=" or ".join(found) or "a function marked with @pipeline",
-        received=where,
-        at="",
-        next=f"did you mean {file}:{close[0]}?" if close else None,
-    )
-
-
-def _no_file(where: str, project: Path) -> PipelineError:
-    known = [path.stem for path in _files(project)]
-    close = difflib.get_close_matches(where, known, n=1)
-    return PipelineError(
-        f"there is no pipeline file {where}",
-        expected="a Python file with a @pipeline function" + "".join(f", or {name}" for name in known),
-        received=where,
-        at="",
-        next=f"did you mean {close[0]}?" if close else "headrace list",
-    )
+    wanted = name or (path.stem if path.stem in found or len(found) != 1 else next(iter(found)))
+    if wanted not in found:
+        raise PipelineError(
+            f"{file} holds no pipeline{f' called {wanted}' if found else ''}",
+            expected=" or ".join(found) or "a function marked with @pipeline",
+            at="",
+            next=did_you_mean(wanted, found, f"{file}:{{}}"),
+        )
+    return found[wanted]
 
 
 def pipelines_in(module: Any) -> dict[str, Pipeline]:
@@ -316,29 +236,15 @@ def import_file(path: Path, project: Path) -> Any:
         root, parts = path.parent, (path.stem,)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    try:
+    with _users_code(f"while importing {path.name}"):
         module = importlib.import_module(".".join(parts))
-    except HeadraceError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever a user's module raises while it is imported
-        raise _own_error(error, f"while importing {path.name}") from error
     if Path(str(module.__file__)).resolve() != path.resolve():
         raise PipelineError(
-            f"{path.name} is hidden by another module called {module.__name__}",
-            expected=f"{path}",
-            received=str(module.__file__),
+            f"{path.name} is hidden by another module called {module.__name__}: {module.__file__}",
             at="",
             next=f"rename {path.name}, or the folder it lies in",
         )
     return module
-
-
-def _own_error(error: BaseException, when: str) -> PipelineError:
-    """Return an error of the user's own lines as one of the pipeline: their exception comes first."""
-    from orchestration.failure import user_failure
-
-    failure = user_failure(error)
-    return PipelineError(failure.headline, received=when, at=failure.at)
 
 
 def discover(project: Path) -> Iterator[Pipeline]:
@@ -354,5 +260,4 @@ def _files(project: Path) -> list[Path]:
 
 def parameter_types(found: Pipeline) -> dict[str, Any]:
     """Return a pipeline's parameter annotations by name."""
-    hints = typing.get_type_hints(found.function)
-    return {name: hints.get(name, str) for name in found.parameters}
+    return {name: str if p.annotation is p.empty else p.annotation for name, p in found.parameters.items()}

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestration.artifacts import Artifact
-from orchestration.component import Parameter
-from orchestration.errors import ArtifactTypeError, PipelineError
+from orchestration.errors import ArgumentError, ArtifactTypeError, PipelineError, did_you_mean, told
 
-if TYPE_CHECKING:
-    from orchestration.graph import Graph
-
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
+COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 
 
 class NoOutputError(PipelineError, AttributeError):
     """A component has no output of this name."""
 
-    def __init__(self, reference: Reference, name: str) -> None:
-        close = difflib.get_close_matches(name, reference.outputs, n=1)
-        super().__init__(
-            f'{reference.node} has no output "{name}"',
-            expected=" or ".join(f"{reference.node}(…).{output}" for output in reference.outputs),
-            received=f"{reference.node}(…).{name}",
-            next=f"did you mean .{close[0]}?" if close else None,
+
+class Promise:
+    """What is known only when the pipeline runs: Python's own ``if`` and ``for`` cannot decide on it."""
+
+    def __bool__(self) -> bool:
+        raise self.undecided()
+
+    def __iter__(self) -> Iterator[Any]:
+        raise self.undecided()
+
+    def undecided(self) -> PipelineError:
+        """Return the error of a decision that is taken too early."""
+        return PipelineError(
+            f"{self} is not known while the pipeline is only being described",
+            expected="a decision that is taken when the pipeline runs",
+            received="Python's own if, for or bool() on what does not exist yet",
+            next="with when(value(…) > …): in place of if; for_each(value(…), …) in place of for",
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class Reference(Promise):
     """What a component call returns inside a pipeline: the promise of an output.
 
     ``output`` is None for the node as a whole; a named output is reached as an attribute.
@@ -47,48 +45,35 @@ class Reference:
 
     node: str
     outputs: dict[str, type[Artifact]]
-    output: str | None
-    graph: Graph = field(repr=False)
+    output: str | None = None
+    graph: object = field(default=None, repr=False)
 
     def __getattr__(self, name: str) -> Reference:
         if not name.startswith("_") and self.output is None and name in self.outputs:
             return Reference(self.node, self.outputs, name, self.graph)
-        raise NoOutputError(self, name)
+        raise NoOutputError(
+            f'{self.node} has no output "{name}"',
+            expected=" or ".join(f"{self.node}(…).{output}" for output in self.outputs),
+            received=f"{self.node}(…).{name}",
+            next=did_you_mean(name, self.outputs, ".{}"),
+        )
 
     def __iter__(self) -> Iterator[Reference]:
         if len(self.outputs) < 2:
-            raise _decision_error(
-                f"the result of {self.node}", "iterated over", f"for_each(value({self.node}, …), …)"
-            )
+            raise self.undecided()
         return iter([getattr(self, name) for name in self.outputs])
 
-    def __bool__(self) -> bool:
-        raise _decision_error(
-            f"the result of {self.node}", "tested", f"with when(value({self.node}, …) > …):"
-        )
+    def __str__(self) -> str:
+        return f"the result of {self.node}"
 
     @property
     def kinds(self) -> dict[str, type[Artifact]]:
         """The artifact types on offer by output: all of the node's, or the one that was named."""
         return self.outputs if self.output is None else {self.output: self.outputs[self.output]}
 
-    def pick(self, parameter: Parameter) -> str | None:
-        """Return the name of the only output that fits a parameter, or None."""
-        fits = [name for name, kind in self.kinds.items() if issubclass(kind, parameter.type)]
-        return fits[0] if len(fits) == 1 else None
-
-
-def _decision_error(what: str, how: str, remedy: str) -> PipelineError:
-    return PipelineError(
-        f"{what} is {how} while the pipeline is only being described",
-        expected="a decision that is taken when the pipeline runs",
-        received="Python's own if, for or bool() on what does not exist yet",
-        next=remedy,
-    )
-
 
 @dataclass(frozen=True, eq=False)
-class Value:
+class Value(Promise):
     """A field of an upstream artifact's metadata, read when the pipeline runs."""
 
     source: Reference
@@ -110,16 +95,6 @@ class Value:
     def equals(self, other: object) -> Condition:
         """Return the condition that the value equals ``other``."""
         return Condition(self, "==", other)
-
-    def __bool__(self) -> bool:
-        raise _decision_error(
-            f"the value {self}", "tested", f'with when(value({self.source.node}, "{self.name}")):'
-        )
-
-    def __iter__(self) -> Iterator[Any]:
-        raise _decision_error(
-            f"the value {self}", "iterated over", f'for_each(value({self.source.node}, "{self.name}"), …)'
-        )
 
     def read(self, artifact: Artifact) -> Any:
         """Return the value.
@@ -143,7 +118,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Condition:
+class Condition(Promise):
     """A comparison on an upstream value, decided when the pipeline runs."""
 
     value: Value
@@ -152,21 +127,15 @@ class Condition:
 
     def holds(self, artifact: Artifact) -> bool:
         """Return whether the condition is true of the artifact the value is read from."""
-        return bool(COMPARISONS[self.comparison](self.value.read(artifact), self.other))
+        compare: Any = COMPARISONS[self.comparison]
+        return bool(compare(self.value.read(artifact), self.other))
 
     def __str__(self) -> str:
         return f"{self.value} {self.comparison} {self.other!r}"
 
-    def __bool__(self) -> bool:
-        compared = f'value({self.value.source.node}, "{self.value.name}") {self.comparison} {self.other!r}'
-        raise _decision_error(f"the comparison {self}", "tested", f"with when({compared}):")
 
-
-@dataclass(frozen=True, eq=False)
 class Item:
     """Stands for the current item inside ``for_each``."""
-
-    each: Each
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,3 +143,26 @@ class Each:
     """A repetition over items that are known only when the pipeline runs."""
 
     items: Value | tuple[Any, ...]
+
+
+def value(source: Any, name: str) -> Any:
+    """Return a fact from an artifact's metadata; inside a pipeline, the promise of it.
+
+    Args:
+        source: An artifact, or a component's result inside a pipeline.
+        name: The metadata field; dots reach into nested objects.
+
+    Raises:
+        ArgumentError: The source is neither, or has several outputs and none is chosen.
+    """
+    if isinstance(source, Artifact):
+        return Value(Reference("artifact", {}), "output", name).read(source)
+    outputs = source.kinds if isinstance(source, Reference) else {}
+    if len(outputs) != 1:
+        raise ArgumentError(
+            "value() reads one result of a component",
+            expected=" or ".join(f"value({source.node}.{each}, …)" for each in outputs)
+            or "value(result, name)",
+            received=str(source) if outputs else told(source),
+        )
+    return Value(source, next(iter(outputs)), name)

@@ -1,9 +1,8 @@
-"""The records the journal keeps: runs, attempts and outputs, and their states."""
+"""The records the journal keeps: runs, attempts and artifacts, and their states."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -39,7 +38,14 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True)
 class Output:
-    """A published artifact as the journal knows it; ``item`` tells the place in a ``for_each``."""
+    """A published artifact as the journal knows it.
+
+    Attributes:
+        name: The output's name, or the parameter's that reads it.
+        type: The artifact type's travelling name, ``module:QualifiedName``.
+        item: The place in a ``for_each``.
+        tracked_as: What MLflow shows it as, if anything.
+    """
 
     name: str
     type: str
@@ -47,12 +53,14 @@ class Output:
     digest: str
     metadata: dict[str, Any] = field(default_factory=dict)
     item: int | None = None
+    tracked_as: str | None = None
 
     @classmethod
-    def of(cls, name: str, artifact: Artifact, item: int | None = None) -> Output:
+    def of(cls, name: str, artifact: Artifact) -> Output:
         """Return the record of a published artifact."""
-        kind = type_name(type(artifact))
-        return cls(name, kind, artifact.uri, artifact.digest, artifact.metadata, item)
+        kind = type(artifact)
+        facts = artifact.uri, artifact.digest, artifact.metadata
+        return cls(name, type_name(kind), *facts, tracked_as=kind.tracked_as)
 
     def artifact(self) -> Artifact:
         """Return the artifact."""
@@ -78,21 +86,18 @@ class Run:
     host: str | None = None
     process: str | None = None
 
-    def stored(self) -> dict[str, Any]:
-        """Return the columns of the row."""
-        return _columns(self)
-
-    @classmethod
-    def restored(cls, row: Mapping[str, Any]) -> Run:
-        """Return the record of a row."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        values = {name: row[name] for name in names}
-        return cls(**{**values, "state": RunState(row["state"])})
-
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at one node. ``number`` is 0 until the journal gives it one."""
+    """One attempt at one node.
+
+    Attributes:
+        number: From 1; 0 until the journal gives it one.
+        inputs: The artifacts it reads, by parameter.
+        attachments: ``path`` and ``name`` of each file it leaves beside its outputs.
+        pushes: Model versions it made live.
+        retry: Whether another attempt could help.
+    """
 
     run: str
     node: str
@@ -109,30 +114,11 @@ class Attempt:
     traceback: str = ""
     folder: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+    inputs: tuple[Output, ...] = ()
     outputs: tuple[Output, ...] = ()
-
-    def with_number(self, number: int) -> Attempt:
-        """Return the attempt under its number."""
-        return dataclasses.replace(self, number=number)
-
-    def stored(self) -> dict[str, Any]:
-        """Return the columns of the row."""
-        columns = _columns(self)
-        columns["outputs"] = [dataclasses.asdict(output) for output in self.outputs]
-        return columns
-
-    @classmethod
-    def restored(cls, row: Mapping[str, Any]) -> Attempt:
-        """Return the record of a row."""
-        values = {f.name: row[f.name] for f in dataclasses.fields(cls)}
-        values["state"] = State(row["state"])
-        values["outputs"] = tuple(Output(**output) for output in row["outputs"] or ())
-        values["metrics"] = row["metrics"] or {}
-        for text in ("reason", "error", "traceback", "folder"):
-            values[text] = row[text] or ""
-        for number in ("cpu_seconds", "peak_mb"):
-            values[number] = row[number] or 0.0
-        return cls(**values)
+    attachments: tuple[dict[str, str], ...] = ()
+    pushes: tuple[dict[str, Any], ...] = ()
+    retry: bool = True
 
     @property
     def seconds(self) -> float:
@@ -144,7 +130,6 @@ class Attempt:
         return [o.artifact() for o in self.outputs if o.name == output]
 
 
-def _columns(record: Any) -> dict[str, Any]:
-    values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-    values["state"] = str(values["state"])
-    return values
+def now() -> float:
+    """Return seconds since 1970, to the millisecond."""
+    return round(time.time(), 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import Any
 
 from orchestration.artifacts import Artifact
 from orchestration.errors import HeadraceError
@@ -88,37 +87,6 @@ class RunResult:
             raise RunFailedError(first.error.partition("\n")[0], at="", next=f"headrace show {self.id}")
         if not self.ok:
             raise RunFailedError(f"run {self.id} was interrupted", at="", next=f"headrace resume {self.id}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object ``headrace run --json`` prints."""
-        return {
-            "run": {
-                "id": self.id,
-                "pipeline": self.pipeline,
-                "state": str(self.state),
-                "seconds": round(self.seconds, 3),
-            },
-            "nodes": [self._node_json(name, attempt) for name, attempt in self.nodes.items()],
-            "metrics": self.metrics,
-        }
-
-    def _node_json(self, name: str, attempt: Attempt) -> dict[str, Any]:
-        outputs: dict[str, Any] = {}
-        for output in attempt.outputs:
-            shown = {"type": output.type.rpartition(":")[2], "uri": output.uri, "digest": output.digest}
-            if output.item is None:
-                outputs[output.name] = shown
-            else:
-                outputs.setdefault(output.name, []).append(shown)
-        return {
-            "name": name,
-            "state": str(attempt.state),
-            "seconds": round(attempt.seconds, 3),
-            "cpu_seconds": round(attempt.cpu_seconds, 3),
-            "attempts": self.attempts.get(name, 0),
-            "reason": attempt.reason,
-            "outputs": outputs,
-        }
 
     def _repr_html_(self) -> str:
         rows = "".join(

@@ -8,38 +8,31 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.coordinator import Coordinator
 from orchestration.errors import HeadraceError, PipelineError, RunStateError
+from orchestration.external import Files
 from orchestration.graph import Graph
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
 from orchestration.parameters import stored
 from orchestration.pipeline import Pipeline, load_pipeline
 from orchestration.progress import Guarded, Listener
-from orchestration.records import Attempt, Run, RunState, State
+from orchestration.records import Attempt, Run, RunState, State, now
 from orchestration.result import RunResult
 from orchestration.settings import Settings, project_root
-from orchestration.workers import Workers, now
+from orchestration.workers import Workers
 
 if TYPE_CHECKING:
     from orchestration.tracking import OutboxFeeder
 
 FLUSH_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a node of a run would do: its state now, and why."""
-
-    name: str
-    cached: bool
-    reason: str
 
 
 def run_pipeline(
@@ -69,19 +62,13 @@ def run_pipeline(
         PipelineError: The pipeline or its arguments are wrong; nothing has run.
     """
     graph = pipeline.graph(parameters)
-    selected = set(graph.nodes) if selected is None else selected
-    check_resources(graph, settings)
-    check_inputs(graph, settings, selected)
+    chosen = sorted(graph.nodes if selected is None else selected)
+    check_run(graph, settings, chosen)
     journal = Journal.open(settings.journal_url)
     journal.mark_interrupted()
-    options = {
-        "selected": sorted(selected),
-        "cache": cache,
-        "in_process": in_process,
-        "scheduled_for": scheduled_for,
-    }
-    run, owner = _start(journal, pipeline, parameters, options, graph, settings)
-    return _carry_out(run, owner, graph, journal, settings, listener or Listener(), again=False)
+    options = {"selected": chosen, "cache": cache, "in_process": in_process, "scheduled_for": scheduled_for}
+    run, owner = _start(journal, new_run(pipeline, parameters, options, graph, settings))
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, Guarded(listener or Listener())))
 
 
 def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | None = None) -> RunResult:
@@ -105,34 +92,18 @@ def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | N
     run = journal.run(run_id)
     pipeline = load_pipeline(f"{run.file}:{run.pipeline}", Path(run.project))
     graph = pipeline.graph(pipeline.bind(run.parameters))
-    owner = journal.take_over(run_id, {**_started_event(run), "resumed": True})
-    return _carry_out(run, owner, graph, journal, settings, listener or Listener(), again=True)
+    owner = journal.take_over(run_id)
+    coordinator = Coordinator(graph, run, owner, journal, settings, Guarded(listener or Listener()))
+    coordinator.clean()
+    return _carry_out(coordinator)
 
 
-def plan_run(graph: Graph, settings: Settings, selected: set[str], *, cache: bool = True) -> list[Planned]:
-    """Return what a run would do with each node, without running anything."""
-    journal = Journal.open(settings.journal_url)
-    dry = _DryCoordinator(graph, _dry_run(), "", journal, settings, Listener(), selected, use_cache=cache)
-    known = _resolve(dry)
-    plans = []
-    for node in graph.sorted():
-        waiting = [need for need in node.needs if need not in known]
-        if node.name in known:
-            plans.append(Planned(node.name, True, known[node.name].reason))
-        elif node.name not in selected:
-            plans.append(Planned(node.name, False, "not selected"))
-        elif waiting:
-            plans.append(Planned(node.name, False, f"depends on what {', '.join(waiting)} will give"))
-        else:
-            plans.append(Planned(node.name, False, dry.why(node.name, known)))
-    return plans
-
-
-def check_resources(graph: Graph, settings: Settings) -> None:
-    """Refuse a node that asks for more accelerators than the profile has.
+def check_run(graph: Graph, settings: Settings, selected: list[str]) -> None:
+    """Find what could never run before anything runs.
 
     Raises:
-        PipelineError: It could never start.
+        PipelineError: A node asks for more accelerators than the profile has.
+        HeadraceError: A pattern of files matches nothing, with the user's line.
     """
     for node in graph.nodes.values():
         wanted = node.component.policy.gpu
@@ -144,178 +115,80 @@ def check_resources(graph: Graph, settings: Settings) -> None:
                 at=node.at,
                 next=f"HEADRACE_GPUS={wanted}, or gpus = {wanted} in headrace.toml",
             )
-
-
-def check_inputs(graph: Graph, settings: Settings, selected: set[str]) -> None:
-    """Find unreadable external inputs before anything runs.
-
-    Raises:
-        HeadraceError: A pattern of files matches nothing, with the user's line.
-    """
-    from orchestration.external import Files
-
-    for node in graph.nodes.values():
         for value in node.configuration.values():
             if isinstance(value, Files) and value and node.name in selected:
                 try:
-                    value.paths()
+                    value.among(node.configuration).paths()
                 except HeadraceError as error:
                     error.at = node.at
                     raise
 
 
-class _DryCoordinator(Coordinator):
-    """Decides as a coordinator does, and records nothing."""
-
-    def _finish(self, attempt: Attempt, *args: Any, **kwargs: Any) -> Attempt:
-        return attempt
-
-    def why(self, name: str, known: dict[str, Attempt]) -> str:
-        node = self.graph.nodes[name]
-        if not self.use_cache:
-            return "the cache is off"
-        if not node.component.policy.cache:
-            return "its results are never reused"
-        if node.each is not None:
-            return "one run for each item"
-        unmet = self._unmet(node, known)
-        return f"will be skipped: {unmet}" if unmet else "no earlier result with this key"
-
-
-def _dry_run() -> Run:
-    return Run("plan", "plan", "", "", "", {}, {}, {}, RunState.RUNNING, now(), now())
-
-
-def _start(
-    journal: Journal,
-    pipeline: Pipeline,
-    parameters: dict[str, Any],
-    options: dict[str, Any],
-    graph: Graph,
-    settings: Settings,
-) -> tuple[Run, str]:
-    """Record a new run under the first name that is free; return it and the token of its owner."""
-    pictured = {"nodes": [{"name": n.name, "needs": list(n.needs)} for n in graph.sorted()]}
-    created = now()
-    run = Run(
+def new_run(
+    pipeline: Pipeline, parameters: dict[str, Any], options: dict[str, Any], graph: Graph, settings: Settings
+) -> Run:
+    """Return the record of a run that begins now."""
+    return Run(
         f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
         pipeline.name,
         str(pipeline.file.resolve()),
         str(project_root(pipeline.file.parent)),
         settings.profile,
-        {k: stored(v, k) for k, v in parameters.items()},
+        {name: stored(value, name) for name, value in parameters.items()},
         options,
-        pictured,
+        {"nodes": [{"name": node.name, "needs": list(node.needs)} for node in graph.sorted()]},
         RunState.RUNNING,
-        created,
-        created,
+        now(),
+        now(),
     )
+
+
+def _start(journal: Journal, run: Run) -> tuple[Run, str]:
+    """Record a run under the first name that is free; return it and the token of its owner."""
     named = run
     for number in itertools.count(2):
         try:
-            return named, journal.start_run(named, _started_event(named))
+            return named, journal.start_run(named)
         except RunExistsError:  # begun in the same second
             named = replace(run, id=f"{run.id}-{number}")
     raise AssertionError("unreachable")
 
 
-def _started_event(run: Run) -> dict[str, Any]:
-    return {
-        "kind": "run_started",
-        "run_id": run.id,
-        "pipeline": run.pipeline,
-        "params": run.parameters,
-        "tags": {"headrace.profile": run.profile},
-        "started": int(run.started * 1000),
-        "graph": run.graph,
-    }
-
-
-def _finished_event(run: Run, state: RunState, metrics: dict[str, float]) -> dict[str, Any]:
-    return {
-        "kind": "run_finished",
-        "run_id": run.id,
-        "state": str(state),
-        "ended": int(time.time() * 1000),
-        "metrics": metrics,
-    }
-
-
-@contextmanager
-def _given_back(journal: Journal, run: Run, owner: str) -> Iterator[None]:
-    """Let a run that is left by an exception be resumed at once, not only when its lease runs out."""
-    try:
-        yield
-    except BaseException:
-        with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
-            journal.give_up(run.id, owner)
-        raise
-
-
-def _carry_out(
-    run: Run,
-    owner: str,
-    graph: Graph,
-    journal: Journal,
-    settings: Settings,
-    listener: Listener,
-    *,
-    again: bool,
-) -> RunResult:
-    options = run.options
-    listener = Guarded(listener)
-    coordinator = Coordinator(
-        graph,
-        run,
-        owner,
-        journal,
-        settings,
-        listener,
-        set(options["selected"]),
-        options["cache"],
-        options["in_process"],
-    )
-    began = time.monotonic()
-    listener.started(run, [node.name for node in graph.sorted()])
+def _carry_out(coordinator: Coordinator) -> RunResult:
+    run, journal, began = coordinator.run, coordinator.journal, time.monotonic()
+    names = [node.name for node in coordinator.graph.sorted()]
+    coordinator.listener.started(run, names)
     with ExitStack() as stack:
         stack.callback(journal.close)
-        stack.enter_context(_given_back(journal, run, owner))
-        feeder = _feeder(journal, settings)
-        if again:
-            coordinator.clean()
         stack.callback(coordinator.clean)
-        stack.enter_context(_heartbeat(coordinator))
+        stack.enter_context(_held(coordinator))
+        feeder = _feeder(coordinator)
         stack.enter_context(_interruptible(coordinator))
         attempts = _run_nodes(coordinator, stack)
         state = _state_of(attempts, coordinator)
         metrics = {f"{a.node}.{name}": value for a in attempts.values() for name, value in a.metrics.items()}
-        coordinator.clean()  # before the end is recorded: nobody looks after a finished run
-        if state is RunState.SUCCEEDED:
-            coordinator.clean_scratch()
-        journal.finish_run(run.id, owner, state, _finished_event(run, state, metrics))
-        undelivered = _deliver(feeder, journal, listener)
-    order = [node.name for node in graph.sorted()]
-    return RunResult(
-        run.id,
-        run.pipeline,
-        state,
-        time.monotonic() - began,
-        {name: attempts[name] for name in order},
-        {name: coordinator.attempts_of(name) for name in order},
-        undelivered,
-    )
+        # Before the end is recorded: nobody looks after a finished run.
+        coordinator.clean(scratch=state is RunState.SUCCEEDED)
+        journal.finish_run(run.id, coordinator.owner, state, metrics)
+        tries = Counter(a.node.partition("[")[0] for a in journal.attempts(run.id) if a.folder)
+        undelivered = _deliver(feeder, coordinator) if feeder else 0
+    nodes = {name: attempts[name] for name in names}
+    seconds = time.monotonic() - began
+    return RunResult(run.id, run.pipeline, state, seconds, nodes, {n: tries[n] for n in names}, undelivered)
 
 
 def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]:
-    known = _resolve(coordinator)
-    _check_selection(coordinator, known)
+    known = resolve(coordinator)
     remaining = [node for node in coordinator.graph.sorted() if node.name not in known]
     if not remaining:
         return known
     if not coordinator.in_process:
-        coordinator.workers = workers = Workers(
-            _environment(), _module_path(coordinator.run), coordinator.folder / "forkserver.txt"
-        )
+        run = coordinator.run
+        # The parent's search path, with the project first and this package at hand.
+        own = str(Path(__file__).resolve().parent.parent)
+        path = list(dict.fromkeys([run.project, *filter(None, sys.path), own]))
+        log = coordinator.settings.home / "runs" / run.id / "forkserver.txt"
+        coordinator.workers = workers = Workers(path, log)
         stack.callback(workers.close)
         for node in remaining:
             if node.name in coordinator.selected:
@@ -329,7 +202,7 @@ def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]
     return run_dag(coordinator.graph.sorted(), work)
 
 
-def _resolve(coordinator: Coordinator) -> dict[str, Attempt]:
+def resolve(coordinator: Coordinator) -> dict[str, Attempt]:
     """Return the results that are known before anything runs."""
     known: dict[str, Attempt] = {}
     for node in coordinator.graph.sorted():
@@ -341,34 +214,6 @@ def _resolve(coordinator: Coordinator) -> dict[str, Attempt]:
     return known
 
 
-def _check_selection(coordinator: Coordinator, known: dict[str, Attempt]) -> None:
-    graph, selected = coordinator.graph, coordinator.selected
-    for node in graph.sorted():
-        for need in node.needs:
-            settled = all(n in known for n in graph.nodes[need].needs)
-            if node.name in selected and need not in selected and need not in known and settled:
-                coordinator.listener.note(
-                    f"{need} is not selected and has no earlier result: {node.name} will be skipped"
-                )
-
-
-def _environment() -> dict[str, str]:
-    """Return variables that keep what nodes import quiet, where a person has not set them."""
-    quiet = {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-        "GRPC_VERBOSITY": "ERROR",
-        "ORT_DISABLE_TELEMETRY": "1",  # importing ONNX Runtime would start a thread that reports home
-    }
-    return {name: os.environ.get(name, value) for name, value in quiet.items()}
-
-
-def _module_path(run: Run) -> list[str]:
-    """Return the children's module search path: the parent's, with this package and the project first."""
-    own = str(Path(__file__).resolve().parent.parent)
-    return list(dict.fromkeys([run.project, *(p for p in sys.path if p), own]))
-
-
 def _state_of(attempts: dict[str, Attempt], coordinator: Coordinator) -> RunState:
     states = {attempt.state for attempt in attempts.values()}
     if coordinator.cancelled.is_set():
@@ -376,38 +221,41 @@ def _state_of(attempts: dict[str, Attempt], coordinator: Coordinator) -> RunStat
     return RunState.FAILED if states & {State.FAILED, State.INTERRUPTED} else RunState.SUCCEEDED
 
 
-def _feeder(journal: Journal, settings: Settings) -> OutboxFeeder | None:
-    if settings.tracking == "off":
+def _feeder(coordinator: Coordinator) -> OutboxFeeder | None:
+    if coordinator.settings.tracking == "off":
         return None
     # MLflow needs it too, and imports it in another thread while the journal is in use here.
     import sqlalchemy.orm  # noqa: F401
 
     from orchestration.tracking import MlflowTracking, OutboxFeeder
 
-    feeder = OutboxFeeder(journal, lambda: MlflowTracking(settings))
+    feeder = OutboxFeeder(coordinator.journal, lambda: MlflowTracking(coordinator.settings))
     feeder.start()
     return feeder
 
 
-def _deliver(feeder: OutboxFeeder | None, journal: Journal, listener: Listener) -> int:
-    if feeder is None:
-        return 0
+def _deliver(feeder: OutboxFeeder, coordinator: Coordinator) -> int:
+    """Wait for MLflow; return how many events it has not taken in."""
     feeder.flush(FLUSH_SECONDS)
     feeder.stop()
-    waiting = len(journal.pending())
+    waiting = len(coordinator.journal.pending())
     if waiting and feeder.trouble:
-        listener.note(f"MLflow: {feeder.trouble}")
+        coordinator.listener.note(f"MLflow: {feeder.trouble}")
     return waiting
 
 
 @contextmanager
-def _heartbeat(coordinator: Coordinator) -> Iterator[None]:
-    """Prolong the lease while the context lasts; cancel the run if it is lost."""
+def _held(coordinator: Coordinator) -> Iterator[None]:
+    """Prolong the lease while the context lasts; cancel the run if it is lost.
+
+    A run that is left by an exception can be resumed at once, not only when its lease runs out.
+    """
+    journal, run_id, owner = coordinator.journal, coordinator.run.id, coordinator.owner
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(LEASE_SECONDS / 5):
-            if not coordinator.journal.heartbeat(coordinator.run.id, coordinator.owner):
+            if not journal.heartbeat(run_id, owner):
                 coordinator.cancel()
                 return
 
@@ -415,6 +263,10 @@ def _heartbeat(coordinator: Coordinator) -> Iterator[None]:
     thread.start()
     try:
         yield
+    except BaseException:
+        with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
+            journal.give_up(run_id, owner)
+        raise
     finally:
         ended.set()
         thread.join()

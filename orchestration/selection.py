@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestration.errors import ArgumentError
+from orchestration.errors import ArgumentError, did_you_mean
 from orchestration.graph import Graph
 
 
@@ -23,32 +23,18 @@ def select(
     Raises:
         ArgumentError: A name is no node of the graph.
     """
-    import difflib
-
-    for name in [n for n in (start, to) if n] + list(only) + list(skip):
+    for name in (*filter(None, (start, to)), *only, *skip):
         if name not in graph.nodes:
-            close = difflib.get_close_matches(name, graph.nodes, n=1)
             raise ArgumentError(
                 f'there is no node "{name}"',
                 expected=" or ".join(graph.nodes),
-                received=name,
                 at="",
-                next=f"did you mean {close[0]}?" if close else None,
+                next=did_you_mean(name, graph.nodes),
             )
-    chosen = set(only) or set(graph.nodes)
+    needed: dict[str, set[str]] = {}
+    for node in graph.sorted():
+        needed[node.name] = {node.name}.union(*(needed[need] for need in node.needs))
+    chosen = set(only or graph.nodes) - set(skip)
     if start:
-        chosen &= _reach(graph, start, forward=True)
-    if to:
-        chosen &= _reach(graph, to, forward=False)
-    return chosen - set(skip)
-
-
-def _reach(graph: Graph, name: str, *, forward: bool) -> set[str]:
-    reached = {name}
-    nodes = graph.sorted()
-    for node in nodes if forward else reversed(nodes):
-        if forward and reached & set(node.needs):
-            reached.add(node.name)
-        elif not forward and node.name in reached:
-            reached |= set(node.needs)
-    return reached
+        chosen = {name for name in chosen if start in needed[name]}
+    return chosen & needed[to] if to else chosen

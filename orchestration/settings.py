@@ -9,7 +9,7 @@ concurrency = 8
 
 [profiles.production.beam]
 runner = "FlinkRunner"
-flink_master = { env = "FLINK_MASTER" }
+flink_master = "${FLINK_MASTER}"
 ```
 
 Every key has an environment variable: ``HEADRACE_JOURNAL``, ``HEADRACE_CONCURRENCY``,
@@ -19,39 +19,26 @@ Every key has an environment variable: ``HEADRACE_JOURNAL``, ``HEADRACE_CONCURRE
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType, TracebackType
 from typing import Any
 
 from orchestration import secrets
 from orchestration.errors import ConfigurationError
-from orchestration.secrets import Secret, redact
-from orchestration.settings_layers import (
-    FILE,
-    KINDS,
-    defaults,
-    from_caller,
-    from_environment,
-    from_file,
-    variable_of,
-)
 
-__all__ = ["FILE", "Secret", "Settings", "current", "load", "project_root", "redact", "use"]
-
+FILE = "headrace.toml"
 OFF = "off"
 
 _ROOT_MARKS = (FILE, "pyproject.toml", ".git")
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity
-        return os.cpu_count() or 1
+_LEAST = {"concurrency": 1, "gpus": 0}
+_KINDS: dict[str, type] = {"beam": dict, "concurrency": int, "gpus": int}  # the rest is text
+_NAMES = {dict: "a table of options", int: "a whole number", str: "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,31 +60,19 @@ class Settings:
         concurrency: Nodes that may run at the same time, at least 1.
         gpus: Accelerators to share out among nodes, 0 by default.
         experiment_prefix: Put before a pipeline's name to make the MLflow experiment's name.
-        origins: Where each value came from, by key: ``"default"``, a file, a variable, ``"argument"``.
     """
 
     home: Path
-    profile: str = "local"
+    profile: str
     journal: str
     tracking: str
     tracking_artifacts: str
     artifacts: str
     models: Path
     beam: Mapping[str, Any] = field(default_factory=dict)
-    concurrency: int = field(default_factory=_cores)
+    concurrency: int
     gpus: int = 0
     experiment_prefix: str = ""
-    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    def __post_init__(self) -> None:
-        for name, least in (("concurrency", 1), ("gpus", 0)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(
-                    f'setting "{name}" is out of range',
-                    expected=f"{least} or more",
-                    received=f"{name}={getattr(self, name)!r} ({self.origins.get(name, 'argument')})",
-                    at="",
-                )
 
     @property
     def journal_url(self) -> str:
@@ -112,10 +87,8 @@ class Settings:
     @property
     def beam_options(self) -> dict[str, Any]:
         """The Beam options with their secrets in place."""
-        return {
-            name: secrets.resolve(value, f"beam.{name}") if isinstance(value, str) else value
-            for name, value in self.beam.items()
-        }
+        texts = {name: value for name, value in self.beam.items() if isinstance(value, str)}
+        return {**self.beam, **{name: secrets.resolve(text, f"beam.{name}") for name, text in texts.items()}}
 
     def replace(self, **changes: Any) -> Settings:
         """Return a copy with some values changed."""
@@ -123,32 +96,22 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values, without any secret."""
-        return {name: _shown(getattr(self, name)) for name in ("home", "profile", *KINDS)}
+        values = {**vars(self), "home": str(self.home), "models": str(self.models)}
+        return {name: secrets.redact_all(value) for name, value in values.items()}
 
     def to_env(self) -> dict[str, str]:
         """Return environment variables that give a child process the same settings.
 
         References to secrets stay references: the child resolves them from its own environment.
         """
-        values = {name: getattr(self, name) for name in ("home", "profile", *KINDS)}
-        return {
-            variable_of(name): json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
-            for name, value in values.items()
-        }
+        values = {**vars(self), "beam": json.dumps(self.beam)}
+        return {_variable(name): str(value) for name, value in values.items()}
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "beam": dict(self.beam), "origins": dict(self.origins)}
 
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _shown(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_shown(item) for item in value]
-    return redact(str(value)) if isinstance(value, str | Path) else value
+_KEYS = [one.name for one in dataclasses.fields(Settings) if one.name not in ("home", "profile")]
 
 
 def load(profile: str | None = None, start: Path | None = None, **overrides: Any) -> Settings:
@@ -163,17 +126,91 @@ def load(profile: str | None = None, start: Path | None = None, **overrides: Any
         ConfigurationError: A key, a type, a value or the profile is wrong; names the file and the key.
     """
     root = project_root(start)
-    name = profile or os.environ.get(variable_of("profile")) or "local"
-    home = Path(overrides.pop("home", None) or os.environ.get(variable_of("home")) or root / ".headrace")
+    profile = profile or os.environ.get(_variable("profile")) or "local"
+    home = Path(overrides.pop("home", None) or os.environ.get(_variable("home")) or root / ".headrace")
     home = home.expanduser().absolute()
-    values: dict[str, Any] = defaults(home)
-    origins = dict.fromkeys(KINDS, "default")
-    for layer in (from_file(root / FILE, name), from_environment(), from_caller(overrides)):
-        for key, (value, origin) in layer.items():
-            values[key] = {**values["beam"], **value} if key == "beam" else value
-            origins[key] = origin
-    values["beam"] = MappingProxyType(values.get("beam", {}))
-    return Settings(home=home, profile=name, origins=MappingProxyType(origins), **values)
+    values = _defaults(home)
+    for key, value, where, base in _said(root / FILE, profile, overrides):
+        _check(key, value, where)
+        values[key] = values[key] | value if key == "beam" else _placed(key, value, base)
+    return Settings(home=home, profile=profile, **{**values, "models": Path(values["models"])})
+
+
+def _defaults(home: Path) -> dict[str, Any]:
+    return {
+        "journal": f"sqlite:///{home / 'journal.db'}",
+        "tracking": f"sqlite:///{home / 'mlflow.db'}",
+        "tracking_artifacts": str(home / "mlflow-artifacts"),
+        "artifacts": str(home / "artifacts"),
+        "models": str(home / "models"),
+        "beam": {},
+        # macOS has no affinity.
+        "concurrency": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def _said(file: Path, profile: str, overrides: dict[str, Any]) -> Iterator[tuple[str, Any, str, Path]]:
+    """Yield each key with its value, where it is written, and the folder its paths are relative to."""
+    for key, value in _from_file(file, profile).items():
+        yield key, value, f"profiles.{profile} in {file}", file.parent
+    for key in _KEYS:
+        said: Any = os.environ.get(_variable(key))
+        if said:
+            with suppress(ValueError):
+                said = json.loads(said) if key in _KINDS else said
+            yield key, said, _variable(key), Path.cwd()
+    for key, value in overrides.items():
+        if value is not None:
+            yield key, str(value) if isinstance(value, Path) else value, "argument", Path.cwd()
+
+
+def _from_file(file: Path, profile: str) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
+    if file.exists():
+        import tomllib
+
+        try:
+            tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigurationError(f"{file} is not valid TOML", received=str(error), at="") from error
+    for table in tables:
+        _known("table", table, ["profiles"], str(file))
+    profiles: dict[str, dict[str, Any]] = {"local": {}, **tables.get("profiles", {})}
+    _known("profile", profile, profiles, str(file))
+    return profiles[profile]
+
+
+def _known(what: str, word: str, known: Collection[str], where: str) -> None:
+    if word not in known:
+        near = difflib.get_close_matches(word, known, n=1) or known
+        raise ConfigurationError(
+            f'there is no {what} "{word}"', expected=" or ".join(near), received=f"{word} ({where})", at=""
+        )
+
+
+def _check(key: str, value: Any, where: str) -> None:
+    _known("setting", key, _KEYS, where)
+    kind, least = _KINDS.get(key, str), _LEAST.get(key)
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not fits or (least is not None and value < least):
+        expected = _NAMES[kind] if least is None else f"{_NAMES[kind]}, {least} or more"
+        received = secrets.redact(f"{key} = {value!r} ({where})")
+        raise ConfigurationError(f'setting "{key}" is wrong', expected=expected, received=received, at="")
+
+
+def _placed(key: str, value: Any, base: Path) -> Any:
+    """Return a folder or a SQLite file that was named relatively as one below ``base``."""
+    if key in ("journal", "tracking"):
+        scheme, mark, path = value.partition(":///")
+        relative = scheme.startswith("sqlite") and path and not path.startswith(("/", ":", "file:", "$"))
+        return f"{scheme}{mark}{base / path}" if relative else value
+    if key in ("tracking_artifacts", "artifacts", "models") and not re.search(r"://|^\$", value):
+        return str((base / Path(value).expanduser()).absolute())
+    return value
+
+
+def _variable(key: str) -> str:
+    return f"HEADRACE_{key.upper()}"
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -192,30 +229,16 @@ def project_root(start: Path | None = None) -> Path:
 _used: list[Settings] = []
 
 
-class Use:
-    """What :func:`use` returns: leaving its ``with`` block brings back the settings from before."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def __enter__(self) -> Settings:
-        return self._settings
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _used.pop()
-
-
 def current() -> Settings:
     """Return the settings in use; without :func:`use`, those of the working directory."""
     return _used[-1] if _used else load()
 
 
-def use(settings: Settings) -> Use:
-    """Make ``settings`` the current ones, at once; as a context manager, until its end."""
+@contextmanager
+def use(settings: Settings) -> Iterator[Settings]:
+    """Make ``settings`` the current ones while the context lasts."""
     _used.append(settings)
-    return Use(settings)
+    try:
+        yield settings
+    finally:
+        _used.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -21,6 +22,14 @@ from typing import Any
 GRACE_SECONDS = 5.0
 QUIET_SECONDS = 1.0
 
+# Keeps what nodes import quiet, where a person has not set it.
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "GRPC_VERBOSITY": "ERROR",
+    "ORT_DISABLE_TELEMETRY": "1",  # importing ONNX Runtime would start a thread that reports home
+}
+
 
 @dataclass(frozen=True)
 class Exit:
@@ -34,19 +43,31 @@ class Exit:
 
 @dataclass
 class Child:
-    """A node's process. Its events end when it has ended."""
+    """A node's process. Its events end when it has ended; ``late`` tells that its time was over first."""
 
     events_fd: int
     pid: Future[int] = field(default_factory=Future)
     exit: Future[Exit] = field(default_factory=Future)
+    late: bool = False
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Yield the child's events as they come; a line cut off by a kill is dropped."""
+    def events(self, timeout: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the child's events as they come; a line cut off by a kill is dropped.
+
+        Args:
+            timeout: Seconds after which the child is ended, from its own start: its server may
+                still be importing.
+        """
+        with contextlib.suppress(Exception):  # no child, no event
+            self.pid.result()
+        end = math.inf if timeout is None else time.monotonic() + timeout
         ready, rest = select.poll(), b""
         ready.register(self.events_fd, select.POLLIN)
         try:
             while True:
-                if not ready.poll(QUIET_SECONDS * 1000):
+                if time.monotonic() >= end:
+                    self.late, end = True, math.inf
+                    threading.Thread(target=self.stop, daemon=True).start()
+                if not ready.poll(1000 * min(QUIET_SECONDS, max(end - time.monotonic(), 0.0))):
                     if self.exit.done():  # what the child started may hold the pipe's other end
                         return
                     continue
@@ -59,6 +80,13 @@ class Child:
                         yield json.loads(line)
         finally:
             os.close(self.events_fd)
+
+    def wait(self) -> Exit | None:
+        """Return how the child ended; None if its server died with it."""
+        try:
+            return self.exit.result(timeout=60)
+        except (ConnectionError, OSError, TimeoutError):
+            return None
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End the child's whole process group: SIGTERM, and after the grace period SIGKILL."""
@@ -91,21 +119,21 @@ class ForkServer:
         with self._lock:
             self._count += 1
             child = self._children[self._count] = Child(reader)
-            message = {"op": "run", "id": self._count, "payload": str(payload), "log": str(log)}
             try:
-                socket.send_fds(self.control, [json.dumps(message).encode() + b"\n"], [writer])
+                self._send({"op": "run", "id": self._count, "payload": str(payload), "log": str(log)}, writer)
             except OSError as error:
                 _lost(child, error)
         os.close(writer)
         return child
 
+    def _send(self, message: dict[str, Any], descriptor: int) -> None:
+        socket.send_fds(self.control, [json.dumps(message).encode() + b"\n"], [descriptor])
+
     def branch(self, imports: tuple[str, ...]) -> ForkServer:
         """Fork a further server that has all this one's imports, and more."""
         ours, theirs = socket.socketpair()
-        message = {"op": "serve", "imports": list(imports)}
-        with self._lock:
-            socket.send_fds(self.control, [json.dumps(message).encode() + b"\n"], [theirs.fileno()])
-        theirs.close()
+        with self._lock, theirs:
+            self._send({"op": "serve", "id": 0, "imports": imports}, theirs.fileno())
         return ForkServer(ours, None)
 
     def close(self) -> None:
@@ -149,24 +177,29 @@ def _lost(child: Child, error: Exception) -> None:
 
 
 class Workers:
-    """The tree of fork servers of one run: nodes whose imports begin alike share the beginning."""
+    """The tree of fork servers of one run: nodes whose imports begin alike share the beginning.
 
-    def __init__(self, environment: dict[str, str], path: list[str], log: Path) -> None:
+    Args:
+        path: The children's module search path.
+        log: File for what the servers themselves print.
+    """
+
+    def __init__(self, path: list[str], log: Path) -> None:
         self._lock = threading.Lock()
         self._servers: dict[tuple[str, ...], ForkServer] = {}
-        self._environment = environment
         self._path = path
         self._log = log
         self._children: list[Child] = []
         self._closed = False
 
-    def prepare(self, imports: tuple[str, ...]) -> None:
-        """Start the server for these imports now, so that it is ready when it is needed."""
-        self._server(imports)
+    def prepare(self, imports: tuple[str, ...]) -> ForkServer:
+        """Return the server for these imports, started now if it is not there."""
+        with self._lock:
+            return self._server(imports)
 
     def run(self, imports: tuple[str, ...], payload: Path, log: Path) -> Child:
         """Start a child in the server for these imports."""
-        child = self._server(imports).run(payload, log)
+        child = self.prepare(imports).run(payload, log)
         with self._lock:
             self._children = [c for c in self._children if not c.exit.done()] + [child]
             closed = self._closed
@@ -174,16 +207,13 @@ class Workers:
             child.stop(0.5)
         return child
 
-    def stop_children(self, grace: float = GRACE_SECONDS) -> None:
+    def stop_children(self) -> None:
         """End every running child; further ones are ended as soon as they start."""
         with self._lock:
             self._closed = True
             running = [child for child in self._children if not child.exit.done()]
-        threads = [threading.Thread(target=child.stop, args=(grace,)) for child in running]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=2 * grace + 30)
+        for child in running:
+            threading.Thread(target=child.stop, daemon=True).start()
 
     def close(self) -> None:
         """End every server and child."""
@@ -193,24 +223,23 @@ class Workers:
             server.close()
 
     def _server(self, imports: tuple[str, ...]) -> ForkServer:
-        with self._lock:
-            return self._grow(imports)
-
-    def _grow(self, imports: tuple[str, ...]) -> ForkServer:
-        if imports in self._servers and not self._servers[imports].ended:
-            return self._servers[imports]
-        server = self._grow(imports[:-1]).branch(imports[-1:]) if imports else self._root()
-        self._servers[imports] = server
-        return server
+        if imports not in self._servers or self._servers[imports].ended:
+            server = self._server(imports[:-1]).branch(imports[-1:]) if imports else self._root()
+            self._servers[imports] = server
+        return self._servers[imports]
 
     def _root(self) -> ForkServer:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **self._environment}
-        environment["PYTHONPATH"] = os.pathsep.join(self._path)
-        command = [sys.executable, "-m", "orchestration.forkserver", str(theirs.fileno())]
-        command += ["orchestration.node"]
+        environment = {**QUIET, **os.environ, "PYTHONPATH": os.pathsep.join(self._path)}
+        command = [
+            sys.executable,
+            "-m",
+            "orchestration.forkserver",
+            str(theirs.fileno()),
+            "orchestration.node",
+        ]
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, theirs:
             process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
@@ -220,44 +249,4 @@ class Workers:
                 stdout=log,
                 stderr=log,
             )
-        theirs.close()
         return ForkServer(ours, process)
-
-
-def wait_for_exit(child: Child) -> Exit | None:
-    """Return how a child ended; None if its server died with it."""
-    try:
-        return child.exit.result(timeout=60)
-    except (ConnectionError, OSError, TimeoutError):
-        return None
-
-
-class Deadline:
-    """Ends a child that takes too long; the clock starts with the child, not while its server imports."""
-
-    def __init__(self, child: Child, seconds: float | None) -> None:
-        self.passed = False
-        self._child = child
-        self._seconds = seconds
-        self._timer: threading.Timer | None = None
-        child.pid.add_done_callback(self._start)
-
-    def _start(self, _pid: Future[int]) -> None:
-        if self._seconds is not None:
-            self._timer = threading.Timer(self._seconds, self._stop)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _stop(self) -> None:
-        self.passed = True
-        self._child.stop()
-
-    def cancel(self) -> None:
-        """Stop the clock."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-
-def now() -> float:
-    """Return seconds since 1970, to the millisecond."""
-    return round(time.time(), 3)

@@ -25,6 +25,7 @@ from components.serving.requests import Array, RequestError
 
 MOST_BYTES = 4 << 20
 READ_SECONDS = 30.0
+DRAINED = 16  # times the largest body: so much more is read before the connection is simply closed
 INLINE_ROWS = 64  # more rows are predicted in a thread, so that they do not hold up everybody else
 
 INLINE_BYTES = 1 << 16
@@ -237,23 +238,30 @@ def _routes(api: Api) -> list[Route]:
 async def read_body(request: Request, most_bytes: int) -> bytes:
     """Return a request's body.
 
+    One that is only somewhat too large is read to its end and thrown away: a client that sends before it
+    listens would otherwise see a broken connection instead of the answer.
+
     Raises:
         RequestError: It is too large (status 413), or did not arrive in time (status 408).
     """
     too_large = RequestError(f"the body is larger than {most_bytes} bytes", status=413)
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most_bytes:
+    if announced.isdecimal() and int(announced) > DRAINED * most_bytes:
         raise too_large
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(READ_SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size > most_bytes:
+                if size > DRAINED * most_bytes:
                     raise too_large
-                parts.append(part)
+                if size <= most_bytes:
+                    parts.append(part)
     except TimeoutError as error:
         raise RequestError("the body did not arrive in time", status=408) from error
+    if size > most_bytes:
+        raise too_large
     return b"".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def load_version(folder: Path, name: str, version: int) -> LoadedModel:
     Raises:
         ArtifactError: The folder holds no model that ONNX Runtime can load and run.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # importing it would start a thread that reports home
     import onnxruntime
 
     manifest = load_manifest(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -96,7 +97,7 @@ def show(
             at="",
         )
     if json_:
-        print(json.dumps({"run": _run_json(run), "attempts": [a.stored() for a in attempts]}))
+        print(json.dumps({"run": _run_json(run), "attempts": [asdict(a) for a in attempts]}))
         return 0
     print(f"{run.id} {run.state}, started {_time(run.started)}, profile {run.profile}")
     print(f"  parameters {json.dumps(run.parameters, ensure_ascii=False)}")
@@ -191,7 +192,7 @@ def _newest(journal: Journal) -> Run:
 
 
 def _run_json(run: Run) -> dict[str, Any]:
-    return {**run.stored(), "seconds": (run.ended or run.started) - run.started}
+    return {**asdict(run), "seconds": (run.ended or run.started) - run.started}
 
 
 def _time(seconds: float) -> str:

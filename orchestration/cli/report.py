@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from orchestration.records import RunState, State
+from orchestration.records import Attempt, RunState, State
 from orchestration.result import RunResult
 from orchestration.settings import Settings
 
@@ -64,6 +65,35 @@ def success_lines(result: RunResult, settings: Settings, folder: Path) -> list[s
     if settings.tracking != "off":
         lines.append("  dashboard headrace ui")
     return lines
+
+
+def to_json(result: RunResult) -> dict[str, Any]:
+    """Return the object ``headrace run --json`` prints."""
+    run = {"id": result.id, "pipeline": result.pipeline, "state": str(result.state)}
+    return {
+        "run": {**run, "seconds": round(result.seconds, 3)},
+        "nodes": [_node_json(result, name, attempt) for name, attempt in result.nodes.items()],
+        "metrics": result.metrics,
+    }
+
+
+def _node_json(result: RunResult, name: str, attempt: Attempt) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    for output in attempt.outputs:
+        shown = {"type": output.type.rpartition(":")[2], "uri": output.uri, "digest": output.digest}
+        if output.item is None:
+            outputs[output.name] = shown
+        else:
+            outputs.setdefault(output.name, []).append(shown)
+    return {
+        "name": name,
+        "state": str(attempt.state),
+        "seconds": round(attempt.seconds, 3),
+        "cpu_seconds": round(attempt.cpu_seconds, 3),
+        "attempts": result.attempts.get(name, 0),
+        "reason": attempt.reason,
+        "outputs": outputs,
+    }
 
 
 def short(path: Path | str, folder: Path) -> str:

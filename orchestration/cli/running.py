@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from orchestration.cli.display import display_for
-from orchestration.cli.report import print_outcome
+from orchestration.cli.report import print_outcome, to_json
 from orchestration.errors import ArgumentError
 from orchestration.pipeline import Pipeline, load_pipeline
 from orchestration.selection import select
@@ -119,13 +119,13 @@ def plan(
         cache: As for ``run``.
         json_: Print one JSON object on standard output, and nothing else.
     """
-    from orchestration.run import check_inputs, check_resources, plan_run
+    from orchestration.cli.planning import plan_run
+    from orchestration.run import check_run
 
     found, bound, settings = prepare(pipeline, parameters, profile)
     graph = found.graph(bound)
     selected = select(graph, start=start, to=to, only=only, skip=skip)
-    check_resources(graph, settings)
-    check_inputs(graph, settings, selected)
+    check_run(graph, settings, sorted(selected))
     planned = plan_run(graph, settings, selected, cache=cache)
     if json_:
         print(json.dumps({"pipeline": found.name, "nodes": [vars(node) for node in planned]}))
@@ -214,6 +214,6 @@ def _is_flag(pipeline: Pipeline, name: str) -> bool:
 def finish(result: RunResult, settings: Settings, as_json: bool) -> int:
     """Print how a run ended and return the exit code."""
     if as_json:
-        sys.stdout.write(json.dumps(result.to_json()) + "\n")
+        sys.stdout.write(json.dumps(to_json(result)) + "\n")
     print_outcome(result, settings, Path.cwd(), quiet=as_json)
     return result.exit_code

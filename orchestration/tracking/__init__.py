@@ -1,7 +1,7 @@
 """Runs in MLflow, fed by the journal's outbox in the background."""
 
-from orchestration.tracking.feeder import Outbox, OutboxFeeder, Tracking
+from orchestration.tracking.feeder import OutboxFeeder
 from orchestration.tracking.runs import MlflowTracking
 from orchestration.tracking.values import RefusedError
 
-__all__ = ["MlflowTracking", "Outbox", "OutboxFeeder", "RefusedError", "Tracking"]
+__all__ = ["MlflowTracking", "OutboxFeeder", "RefusedError"]

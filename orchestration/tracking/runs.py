@@ -7,54 +7,51 @@ One look-up tells everything about a run; what it told is kept until a call fail
 
 from __future__ import annotations
 
-import getpass
-import json
+import fcntl
+import os
 import socket
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.dag_picture import render_svg
 from orchestration.secrets import redact_all
-from orchestration.tracking import content, values
-from orchestration.tracking.connection import Steps, artifact_root, connect, is_doubtful, is_final
+from orchestration.tracking import values
+from orchestration.tracking.database import artifact_root, connect, is_doubtful, is_final
+from orchestration.tracking.models import Models
 from orchestration.tracking.values import STATUS, RefusedError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from orchestration.settings import Settings
-    from orchestration.tracking.models import Models
 
 Event = dict[str, Any]
+Key = tuple[str, int]  # a node and the number of its attempt
 
-_RUN, _JOURNAL = "headrace.run", "headrace.journal"
-_NODE, _ATTEMPT, _STATE = "headrace.node", "headrace.attempt", "headrace.state"
-_PICTURE, _GRAPH = "dag.svg", "dag.json"
-_NOTE_LENGTH = 7_000
-_DOUBTFUL_TRIES = 10
+RUN, JOURNAL = "headrace.run", "headrace.journal"
+NODE, ATTEMPT, STATE = "headrace.node", "headrace.attempt", "headrace.state"
+RUN_ITSELF: Key = ("", 0)
+NOTE_LENGTH = 7_000
+DOUBTFUL_TRIES = 10
+MOST_ATTEMPTS = 50_000  # the most MLflow tells at once
 
 
 @dataclass
 class _Tracked:
-    """One Headrace run in MLflow.
-
-    Attributes:
-        experiment: Id of its experiment.
-        parent: MLflow's id of the run itself.
-        nodes: MLflow's ids of the nested runs, by node and attempt.
-        states: The nodes' newest states.
-        graph: The DAG, once it is known here.
-    """
+    """One Headrace run in MLflow: its experiment's id, MLflow's ids and the states by attempt."""
 
     experiment: str
-    parent: str
-    nodes: dict[tuple[str, int], str] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-    graph: dict[str, Any] | None = None
+    ids: dict[Key, str] = field(default_factory=dict)
+    states: dict[Key, str] = field(default_factory=dict)
+
+    @property
+    def parent(self) -> str:
+        return self.ids[RUN_ITSELF]
 
 
 class MlflowTracking:
@@ -68,280 +65,209 @@ class MlflowTracking:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._journal = _identity(settings.journal)
-        self._client: MlflowClient | None = None
-        self._models: Models | None = None
+        # Ids of runs are unique in one journal only.
+        host = socket.gethostname() if settings.journal.startswith("sqlite") else ""
+        self._journal = sha256(f"{host} {settings.journal}".encode()).hexdigest()[:12]
         self._runs: dict[str, _Tracked] = {}
-        self._experiments: dict[str, str] = {}
-        self._doubts: Counter[str] = Counter()
+        self._refused: list[str] = []
+        self._doubts = 0
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client; the first use imports MLflow and opens the store."""
+        return connect(self._settings)
+
+    @cached_property
+    def models(self) -> Models:
+        """The models in MLflow."""
+        return Models(self.client)
 
     @contextmanager
-    def exclusive(self) -> Iterator[bool]:
-        """Hold the right to deliver on this machine; yields False while another process has it."""
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock: one coordinator at a time there
-            yield True
-            return
+    def exclusive(self) -> Iterator[None]:
+        """Hold the right to deliver on this machine; waits while another process has it."""
         self._settings.home.mkdir(parents=True, exist_ok=True)
         with (self._settings.home / "tracking.lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                mine = False
-            else:
-                mine = True
-            yield mine
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def deliver(self, event: Event) -> None:
         """Take an event in; again and again with the same effect.
 
         Raises:
-            RefusedError: MLflow refuses what the event says, also after a fresh look.
+            RefusedError: MLflow refuses something of what the event says; the rest has arrived.
             Exception: The server or the store cannot be used just now.
         """
-        shown = redact_all(event)
+        _ = self.client  # a store that cannot be opened is nothing to refuse the event for
+        self._refused = []
         try:
-            self._take(shown)
+            self._do(lambda: getattr(self, f"_on_{event['kind']}")(redact_all(event)))
         except Exception as error:
-            if not self._is_final(error, event):
-                raise
-            try:
-                self._take(shown)
-            except Exception as again:
-                if self._is_final(again, event):
-                    raise RefusedError(str(again)) from again
-                raise
-
-    def _take(self, event: Event) -> None:
-        take = getattr(self, f"_on_{event['kind']}", None)
-        if take is None:
-            raise RefusedError(f"unknown kind of event {event['kind']!r}")
-        try:
-            take(event)
-        except Exception:
-            # What is known about the run may be wrong now: a call may have worked and its answer
-            # been lost, or somebody may have deleted the run.
-            self._runs.pop(event["run_id"], None)
+            self._doubts += is_doubtful(error)
             raise
+        self._doubts = 0
+        if self._refused:
+            raise RefusedError("; ".join(self._refused))
 
-    def _is_final(self, error: Exception, event: Event) -> bool:
-        if not is_doubtful(error):
-            return is_final(error)
-        key = "/".join(str(event.get(name, "")) for name in ("run_id", "kind", "node", "attempt"))
-        self._doubts[key] += 1
-        return self._doubts[key] >= _DOUBTFUL_TRIES
+    def _do(self, step: Callable[..., object], *args: Any, **named: Any) -> None:
+        """Do one thing; what MLflow refuses does not keep the rest from being done."""
+        try:
+            step(*args, **named)
+        except Exception as error:
+            # What is known may be wrong now: a call may have worked and its answer been lost, or
+            # somebody may have deleted the run.
+            self._runs.clear()
+            if not is_final(error) and not (is_doubtful(error) and self._doubts >= DOUBTFUL_TRIES):
+                raise
+            self._refused.append(str(error))
 
     # The kinds of events
 
     def _on_run_started(self, event: Event) -> None:
-        run = self._tracked(event)
-        if run is None:
-            run = self._create(event)
-        else:  # resumed
-            self.client.update_run(run.parent, status="RUNNING")
-        run.graph = event["graph"]
-        steps = Steps()
-        steps(content.log, self.client, run.parent, params=event["params"], tags={_STATE: "RUNNING"})
-        steps(content.write, self.client, run.parent, _GRAPH, json.dumps(run.graph))
-        steps(self._draw, run)
-        steps.end()
+        run_id = event["run_id"]
+        run = self._runs[run_id] = self._look_up(run_id, [self._experiment(event["pipeline"])])
+        if run.ids:  # resumed
+            self.client.update_run(run.parent, "RUNNING")
+        self._mark(run, event, "RUNNING")
+        self._do(self._log, run.parent, params=event["params"])
+        self._do(self._draw, run, event["graph"])
 
     def _on_node_started(self, event: Event) -> None:
-        run = self._needed(event)
-        node = self._node(run, event, {_STATE: "RUNNING"})
-        run.states[event["node"]] = "RUNNING"
-        content.log(self.client, node, params=event["params"])
+        node = self._mark(self._known(event), event, "RUNNING")
+        self._log(node, event.get("params"), event.get("metrics", ()))
 
-    def _on_metrics(self, event: Event) -> None:
-        node = self._node(self._needed(event), event, {_STATE: "RUNNING"})
-        content.log(self.client, node, metrics=event["metrics"])
+    _on_metrics = _on_node_started
 
     def _on_node_finished(self, event: Event) -> None:
-        run, tags = self._needed(event), _final_tags(event)
-        if (event["node"], event["attempt"]) in run.nodes:
-            node = self._node(run, event, {})
-        else:  # nothing was told of its start: its tags go with it
-            node, tags = self._node(run, event, tags), {}
-        run.states[event["node"]] = event["state"]
-        steps = Steps()
-        steps(content.log, self.client, node, params=event.get("params"), metrics=_metrics(event), tags=tags)
-        steps(self._link_inputs, run, node, event)
-        self._keep_results(steps, run, node, event)
-        for push in event.get("pushes", ()):
-            digest = next(iter(_digests(event["inputs"], "model")), None)
-            steps(self.models.push, run.experiment, run.parent, push, digest, event["run_id"])
-        steps(self.client.set_terminated, node, STATUS[event["state"]], event["ended"])
-        steps.end()
-
-    def _keep_results(self, steps: Steps, run: _Tracked, node: str, event: Event) -> None:
+        run = self._known(event)
+        node = self._mark(run, event, event["state"])
+        if event["state"] not in ("CACHED", "SKIPPED"):
+            seconds = (event["ended"] - event["started"]) / 1000
+            spent = _at(event["ended"], {"seconds": seconds, "cpu_seconds": event["cpu_seconds"]})
+            self._do(self._log, node, metrics=spent)
+        self._do(self._link_inputs, run, node, event)
         for output in event["outputs"]:
             if output["tracked_as"] == "model":
-                steps(self.models.log, run.experiment, [node, run.parent], event["node"], output)
+                self._do(self.models.log, run.experiment, [node, run.parent], event["node"], output)
             elif output["tracked_as"] == "report":
-                steps(content.copy_report, self.client, node, output)
-        for attachment in event.get("attachments", ()):
-            steps(content.attach, self.client, node, attachment)
-        if event.get("error"):
-            steps(content.write, self.client, node, "error.txt", event["error"])
+                for page in sorted(Path(output["uri"]).rglob("*.html")):
+                    self._do(self._copy, node, page, page.relative_to(output["uri"]))
+        for attachment in event["attachments"]:
+            self._do(self._copy, node, attachment["path"], Path(attachment["name"]))
+        if event["error"]:
+            self._do(self.client.log_text, node, event["error"], "error.txt")
+        for push in event["pushes"]:
+            self._do(self.models.push, run.experiment, run.parent, push, _models(event["inputs"]))
+        self._do(self.client.set_terminated, node, STATUS.get(event["state"], "KILLED"), event["ended"])
 
     def _on_run_finished(self, event: Event) -> None:
-        run, ended = self._needed(event), event["ended"]
-        metrics = [{"name": n, "value": v, "time": ended} for n, v in (event.get("metrics") or {}).items()]
-        steps = Steps()
-        steps(content.log, self.client, run.parent, metrics=metrics, tags={_STATE: event["state"]})
-        steps(self._draw, run)
-        steps(self.client.set_terminated, run.parent, STATUS[event["state"]], ended)
-        steps.end()
-        del self._runs[event["run_id"]]
+        run, run_id, ended = self._known(event), event["run_id"], event["ended"]
+        self._mark(run, event, event["state"])
+        self._do(self._log, run.parent, metrics=_at(ended, event["metrics"]))
+        self._do(self._draw, run, event["graph"])
+        self._do(self.client.set_terminated, run.parent, STATUS.get(event["state"], "KILLED"), ended)
+        self._runs.pop(run_id, None)
+
+    # What hangs on a run
+
+    def _log(self, run_id: str, params: Event | None = None, metrics: Iterable[Event] = ()) -> None:
+        from mlflow.entities import Metric, Param
+
+        told = [Param(*pair) for pair in values.texts(params or {}, values.PARAMETER_LENGTH).items()]
+        measured = [(values.entity_name(m["name"]), m["value"], m["time"], m.get("step", 0)) for m in metrics]
+        self.client.log_batch(run_id, [Metric(*one) for one in measured], told)
+
+    def _copy(self, run_id: str, source: Path | str, target: Path) -> None:
+        folder = target.parent.as_posix()
+        self.client.log_artifact(run_id, str(source), None if folder == "." else folder)
+
+    def _draw(self, run: _Tracked, graph: Event | None) -> None:
+        if graph:
+            newest = {node: run.states[node, attempt] for node, attempt in sorted(run.states)}
+            self.client.log_text(run.parent, render_svg(graph, newest), "dag.svg")
 
     def _link_inputs(self, run: _Tracked, node: str, event: Event) -> None:
         from mlflow.entities import LoggedModelInput
 
         inputs, outputs = event["inputs"], event["outputs"]
-        datasets = [content.dataset(item, item["name"]) for item in inputs if item["tracked_as"] == "dataset"]
-        found = [self.models.find(run.experiment, digest) for digest in _digests(inputs, "model")]
-        models = [LoggedModelInput(model) for model in found if model]
+        datasets = [values.dataset(item, item["name"]) for item in inputs if item["tracked_as"] == "dataset"]
+        found = [self.models.find(run.experiment, digest) for digest in _models(inputs)]
+        models = [LoggedModelInput(model.model_id) for model in found if model]
         if datasets or models:
             self.client.log_inputs(node, datasets, models)
-        made = [content.dataset(item, event["node"]) for item in outputs if item["tracked_as"] == "dataset"]
+        made = [values.dataset(item, event["node"]) for item in outputs if item["tracked_as"] == "dataset"]
         if made and not datasets:  # here data enters the pipeline: the whole run depends on it
             self.client.log_inputs(run.parent, made)
 
-    def _draw(self, run: _Tracked) -> None:
-        if run.graph is None:
-            kept = content.read(self.client, run.parent, _GRAPH)
-            run.graph = json.loads(kept) if kept else None
-        if run.graph is not None:
-            content.write(self.client, run.parent, _PICTURE, render_svg(run.graph, run.states))
-
     # Runs and experiments
 
-    @property
-    def client(self) -> MlflowClient:
-        """MLflow's client; the first use imports MLflow and opens the store."""
-        if self._client is None:
-            self._client = connect(self._settings)
-        return self._client
-
-    @property
-    def models(self) -> Models:
-        """The models in MLflow."""
-        if self._models is None:
-            from orchestration.tracking.models import Models
-
-            self._models = Models(self.client)
-        return self._models
-
-    def _tracked(self, event: Event) -> _Tracked | None:
+    def _known(self, event: Event) -> _Tracked:
         """Return what MLflow has of a run, looked up if this process does not know it."""
         run_id = event["run_id"]
         if run_id not in self._runs:
-            found = self._look_up(run_id, event.get("pipeline"))
-            if found is None:
-                return None
-            self._runs[run_id] = found
+            everywhere = [found.experiment_id for found in self.client.search_experiments()]
+            self._runs[run_id] = self._look_up(run_id, everywhere)
+            if RUN_ITSELF not in self._runs[run_id].ids:
+                raise RefusedError(f"MLflow has no run {run_id} (was it deleted there?)")
         return self._runs[run_id]
 
-    def _needed(self, event: Event) -> _Tracked:
-        run = self._tracked(event)
-        if run is None:
-            raise RefusedError(f"MLflow has no run {event['run_id']} (was it deleted there?)")
+    def _look_up(self, run_id: str, experiments: list[str]) -> _Tracked:
+        mine = f"tags.`{RUN}` = '{run_id}' and tags.`{JOURNAL}` = '{self._journal}'"
+        found = self.client.search_runs(experiments, mine, max_results=MOST_ATTEMPTS)
+        run = _Tracked(found[0].info.experiment_id if found else experiments[0])
+        for one in found:
+            key = one.data.tags.get(NODE, ""), int(one.data.tags.get(ATTEMPT, 0))
+            run.ids[key], run.states[key] = one.info.run_id, one.data.tags[STATE]
         return run
 
-    def _look_up(self, run_id: str, pipeline: str | None) -> _Tracked | None:
-        if pipeline:
-            experiments = [self._experiment(pipeline)]
-        else:
-            experiments = [found.experiment_id for found in self.client.search_experiments()]
-        runs = [
-            run
-            for run in content.search_runs(self.client, experiments, _RUN, run_id)
-            if run.data.tags.get(_JOURNAL) == self._journal
-        ]
-        parent = next((run for run in runs if _NODE not in run.data.tags), None)
-        if parent is None:
-            return None
-        tracked = _Tracked(parent.info.experiment_id, parent.info.run_id)
-        for run in sorted(runs, key=lambda run: int(run.data.tags.get(_ATTEMPT, 0))):
-            tags = run.data.tags
-            if _NODE in tags:
-                tracked.nodes[tags[_NODE], int(tags[_ATTEMPT])] = run.info.run_id
-                tracked.states[tags[_NODE]] = tags[_STATE]
-        return tracked
+    def _mark(self, run: _Tracked, event: Event, state: str) -> str:
+        """Give the run or the node's attempt of an event its state and tags; return MLflow's id of it."""
+        from mlflow.entities import RunTag
 
-    def _create(self, event: Event) -> _Tracked:
-        pipeline = event["pipeline"]
-        experiment = self._experiment(pipeline)
-        about = {"headrace.pipeline": pipeline, "mlflow.source.name": pipeline, _STATE: "RUNNING"}
-        tags = values.tags({**event.get("tags", {}), **about, **self._own_tags(event)})
-        made = self.client.create_run(experiment, event["started"], tags, event["run_id"])
-        run = self._runs[event["run_id"]] = _Tracked(experiment, made.info.run_id)
-        return run
+        node, attempt = key = event.get("node", ""), event.get("attempt", 0)
+        tags = values.texts(self._tags(event, state, run.parent if node else None))
+        if key not in run.ids:
+            name = f"{node} #{attempt}" if attempt > 1 else node or event["run_id"]
+            made = self.client.create_run(run.experiment, event.get("started"), tags, name)
+            run.ids[key] = made.info.run_id
+        elif run.states[key] != state:
+            self.client.log_batch(run.ids[key], tags=[RunTag(*pair) for pair in tags.items()])
+        run.states[key] = state
+        return run.ids[key]
 
-    def _node(self, run: _Tracked, event: Event, tags: dict[str, Any]) -> str:
-        """Return MLflow's id of an attempt's run, made with these tags if it is not there."""
-        key = node, attempt = event["node"], event["attempt"]
-        if key not in run.nodes:
-            place = {_NODE: node, _ATTEMPT: attempt, "mlflow.parentRunId": run.parent}
-            told = values.tags({**event.get("tags", {}), **tags, **place, **self._own_tags(event)})
-            started = event.get("started") or event.get("ended")
-            name = node if attempt <= 1 else f"{node} #{attempt}"
-            made = self.client.create_run(run.experiment, started, told, name)
-            run.nodes[key] = made.info.run_id
-        return run.nodes[key]
-
-    def _own_tags(self, event: Event) -> dict[str, Any]:
-        return {
-            _RUN: event["run_id"],
-            _JOURNAL: self._journal,
-            "mlflow.user": _user(),
+    def _tags(self, event: Event, state: str, parent: str | None) -> Event:
+        error = values.shortened(event.get("error", ""), NOTE_LENGTH)
+        tags = {
+            **event.get("tags", {}),
+            RUN: event["run_id"],
+            JOURNAL: self._journal,
+            NODE: event.get("node"),
+            ATTEMPT: event.get("attempt"),
+            STATE: state,
+            "headrace.pipeline": event.get("pipeline"),
+            "headrace.reason": event.get("reason"),
+            "headrace.key": event.get("key"),
+            "mlflow.note.content": error and f"```text\n{error}\n```",
+            "mlflow.parentRunId": parent,
+            "mlflow.source.name": event.get("pipeline"),
             "mlflow.source.type": "LOCAL",
+            "mlflow.user": os.environ.get("LOGNAME") or os.environ.get("USER", "unknown"),
         }
+        return {name: value for name, value in tags.items() if value not in (None, "")}
 
     def _experiment(self, pipeline: str) -> str:
-        if pipeline not in self._experiments:
-            name = (self._settings.experiment_prefix + pipeline)[: values.EXPERIMENT_NAME_LENGTH]
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
-                made = self.client.create_experiment(name, artifact_root(self._settings, name))
-                return self._experiments.setdefault(pipeline, made)
-            if found.lifecycle_stage != "active":
-                self.client.restore_experiment(found.experiment_id)
-            self._experiments[pipeline] = found.experiment_id
-        return self._experiments[pipeline]
+        name = (self._settings.experiment_prefix + pipeline)[: values.NAME_LENGTH]
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            return str(self.client.create_experiment(name, artifact_root(self._settings, name)))
+        if found.lifecycle_stage != "active":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
 
 
-def _final_tags(event: Event) -> dict[str, Any]:
-    error = event.get("error")
-    return {
-        _STATE: event["state"],
-        "headrace.reason": event.get("reason") or None,
-        "headrace.key": event.get("key") or None,
-        "mlflow.note.content": f"```text\n{values.shortened(error, _NOTE_LENGTH)}\n```" if error else None,
-    }
+def _at(time: int, measured: dict[str, float | None]) -> list[Event]:
+    return [{"name": n, "value": v, "time": time} for n, v in measured.items() if v is not None]
 
 
-def _metrics(event: Event) -> list[dict[str, Any]]:
-    metrics, ended = list(event.get("metrics") or ()), event["ended"]
-    if event["state"] in ("CACHED", "SKIPPED"):
-        return metrics
-    spent = {"seconds": (ended - event["started"]) / 1000, "cpu_seconds": event.get("cpu_seconds")}
-    return metrics + [{"name": n, "value": v, "time": ended} for n, v in spent.items() if v is not None]
-
-
-def _digests(artifacts: list[dict[str, Any]], kind: str) -> list[str]:
-    return list(dict.fromkeys(item["digest"] for item in artifacts if item["tracked_as"] == kind))
-
-
-def _identity(journal: str) -> str:
-    """Tell journals apart: ids of runs are unique in one journal only."""
-    place = f"{socket.gethostname()} {journal}" if journal.startswith("sqlite") else journal
-    return sha256(place.encode()).hexdigest()[:12]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user id without a name
-        return "unknown"
+def _models(artifacts: list[dict[str, Any]]) -> list[str]:
+    """Return the digests of the models among artifacts, each once."""
+    return list(dict.fromkeys(item["digest"] for item in artifacts if item["tracked_as"] == "model"))

@@ -1,34 +1,23 @@
-"""What MLflow accepts: names, lengths and states. Nothing here imports MLflow."""
+"""What MLflow accepts: names, lengths and states."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
-PARAMETERS_PER_CALL = 100
-TAGS_PER_CALL = 100
-METRICS_PER_CALL = 500
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
 PARAMETER_LENGTH = 6_000
 TAG_LENGTH = 8_000
 NAME_LENGTH = 250
-DATASET_NAME_LENGTH = 500
-DATASET_DIGEST_LENGTH = 36
-DATASET_PROFILE_LENGTH = 1_000_000
-EXPERIMENT_NAME_LENGTH = 500
-INPUT_TAG_LENGTH = 500
+DIGEST_LENGTH = 36
 
-STATUS = {
-    "RUNNING": "RUNNING",
-    "SUCCEEDED": "FINISHED",
-    "CACHED": "FINISHED",
-    "FAILED": "FAILED",
-    # MLflow has no word for "did not run to its end": the tag headrace.state tells which it was.
-    "SKIPPED": "KILLED",
-    "INTERRUPTED": "KILLED",
-}
+# MLflow has no word for "did not run to its end", so the rest is KILLED: the tag headrace.state tells more.
+STATUS = {"SUCCEEDED": "FINISHED", "CACHED": "FINISHED", "FAILED": "FAILED"}
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. :/]", re.ASCII)
 _NOT_IN_MODEL_NAMES = re.compile(r"[/:.%\"']")
@@ -48,19 +37,12 @@ def entity_name(name: str) -> str:
     clean = "/".join(part for part in clean.split("/") if part not in ("", ".", ".."))
     if clean and clean == name and len(clean) <= NAME_LENGTH:
         return clean
-    return f"{clean[: NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{clean[: NAME_LENGTH - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def model_name(name: str) -> str:
     """Return a name MLflow accepts for a logged or registered model."""
     return _NOT_IN_MODEL_NAMES.sub("_", name)[:NAME_LENGTH].strip() or "model"
-
-
-def text_of(value: object) -> str:
-    """Return a value as the text a person reads: JSON for lists and tables, ``str`` for the rest."""
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return str(value)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -71,15 +53,27 @@ def shortened(text: str, limit: int) -> str:
     return text[: limit - len(mark)] + mark
 
 
-def parameters(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return run parameters with names and lengths that MLflow accepts."""
-    return {entity_name(name): shortened(text_of(value), PARAMETER_LENGTH) for name, value in values.items()}
+def texts(values: Mapping[str, Any], limit: int = TAG_LENGTH) -> dict[str, str]:
+    """Return parameters or tags as texts with names MLflow accepts; lists and tables become JSON."""
+    return {entity_name(name): shortened(_text(value), limit) for name, value in values.items()}
 
 
-def tags(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return tags with names and lengths that MLflow accepts; None is left out."""
-    return {
-        entity_name(name): shortened(text_of(value), TAG_LENGTH)
-        for name, value in values.items()
-        if value is not None
-    }
+def _text(value: object) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def dataset(artifact: Mapping[str, Any], name: str) -> DatasetInput:
+    """Return MLflow's record of a dataset: the artifact's place, digest and facts, under ``name``."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    uri, name = artifact["uri"], shortened(name, NAME_LENGTH)
+    made = Dataset(
+        name=name,
+        digest=artifact["digest"][:DIGEST_LENGTH],
+        source_type=uri.partition("://")[0] if "://" in uri else "local",
+        source=_text({"uri": uri, "digest": artifact["digest"]}),
+        profile=_text(artifact["metadata"]),
+    )
+    return DatasetInput(made, [InputTag("mlflow.data.context", name)])

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +99,7 @@ def journal_attempts(home: Path) -> list[dict[str, object]]:
     if not (home / "journal.db").exists():
         return []
     journal = _journal(home)
-    return [attempt.stored() for run in journal.runs() for attempt in journal.attempts(run.id)]
+    return [asdict(attempt) for run in journal.runs() for attempt in journal.attempts(run.id)]
 
 
 def contradictions(home: Path) -> list[str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from orchestration.journal import Journal
+from orchestration.pipeline import Pipeline
+from orchestration.result import RunResult
+from orchestration.run import run_pipeline
 from orchestration.settings import Settings, load
 from tests.orchestration import postgres
+from tests.orchestration.runs import Runner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,3 +82,22 @@ def open_journal(journal_url: str) -> Iterator[Callable[[], Journal]]:
 def journal(open_journal: Callable[[], Journal]) -> Journal:
     """An empty journal."""
     return open_journal()
+
+
+@pytest.fixture
+def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which nodes leave their trace."""
+    file = tmp_path / "trace.jsonl"
+    monkeypatch.setenv("TRACE", str(file))
+    return file
+
+
+@pytest.fixture
+def run(settings: Settings) -> Runner:
+    """Run a pipeline with parameters; keywords that begin with ``_`` go to ``run_pipeline``."""
+
+    def run_(pipeline: Pipeline, **given: Any) -> RunResult:
+        passed = {name[1:]: given.pop(name) for name in list(given) if name.startswith("_")}
+        return run_pipeline(pipeline, pipeline.bind(given), **{"settings": settings, **passed})
+
+    return run_

@@ -87,16 +87,18 @@ def node_finished(node: str, after: int, state: str = "SUCCEEDED", attempt: int 
     }
 
 
+GRAPH: Event = {
+    "nodes": [
+        {"name": "read_csv", "needs": []},
+        {"name": "train_model", "needs": ["read_csv"]},
+        {"name": "evaluate_model", "needs": ["train_model", "read_csv"]},
+        {"name": "push_model", "needs": ["train_model", "evaluate_model"]},
+        {"name": "notify", "needs": ["push_model"]},
+    ]
+}
+
+
 def run_started(**params: Any) -> Event:
-    graph = {
-        "nodes": [
-            {"name": "read_csv", "needs": []},
-            {"name": "train_model", "needs": ["read_csv"]},
-            {"name": "evaluate_model", "needs": ["train_model", "read_csv"]},
-            {"name": "push_model", "needs": ["train_model", "evaluate_model"]},
-            {"name": "notify", "needs": ["push_model"]},
-        ]
-    }
     return {
         "kind": "run_started",
         "run_id": RUN,
@@ -104,7 +106,7 @@ def run_started(**params: Any) -> Event:
         "params": params,
         "tags": {"headrace.profile": "local"},
         "started": STARTED,
-        "graph": graph,
+        "graph": GRAPH,
     }
 
 
@@ -115,6 +117,7 @@ def run_finished(state: str = "SUCCEEDED", metrics: Mapping[str, float] = Mappin
         "state": state,
         "ended": STARTED + 9_000,
         "metrics": dict(metrics),
+        "graph": GRAPH,
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from orchestration import ArgumentError, Beam, Component, Files, Policy, RunContext, component
 from orchestration.component import Kind
+from orchestration.parameters import bind
 from tests.pipelines_for_tests import steps
 from tests.pipelines_for_tests.steps import Both, Number, Word, add, join, start, tell, total
 
@@ -68,7 +69,7 @@ def between(number: Number, run: RunContext, k: int = 0) -> Number:
 
 def test_an_injected_parameter_takes_no_position() -> None:
     assert between(start(1), 5).metadata["n"] == 6
-    bound = between.bind(("a reference", 5), {}, at="")
+    bound = bind("between", between.signature, {}, ("a reference", 5))
     assert bound == {"number": "a reference", "k": 5}
 
 

@@ -86,9 +86,9 @@ def test_a_bundle_that_is_processed_again_submits_nothing_twice() -> None:
         calls.append(name)
         return succeeded(name)
 
-    submissions = Submissions(work)
+    submissions = Submissions(work, 2)
     for _ in range(3):
         submissions.submit("a", ())
         submissions.submit("b", ("a",))
-    assert submissions.all(["a", "b"])["b"].state is State.SUCCEEDED
+    assert submissions.result("b").state is State.SUCCEEDED
     assert sorted(calls) == ["a", "b"]

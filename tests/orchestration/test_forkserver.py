@@ -17,9 +17,9 @@ import pytest
 
 from orchestration.component import Component
 from orchestration.node import Call
-from orchestration.run import _environment
+from orchestration.records import Attempt, State
 from orchestration.settings import Settings
-from orchestration.workers import Child, Deadline, Workers, wait_for_exit
+from orchestration.workers import Child, Workers
 from tests.pipelines_for_tests import running
 from tests.pipelines_for_tests.steps import Number, add, start
 
@@ -30,7 +30,7 @@ TENSORFLOW = (*BEAM, "KERAS_BACKEND=tensorflow", "tensorflow", "keras")
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(_environment(), [str(ROOT), *sys.path], tmp_path / "forkserver.txt")
+    made = Workers([str(ROOT), *sys.path], tmp_path / "forkserver.txt")
     yield made
     made.close()
 
@@ -44,12 +44,11 @@ def send(workers: Workers, settings: Settings, tmp_path: Path) -> Send:
     count = iter(range(1000))
 
     def send_(component: Component[Number], *, imports: tuple[str, ...] = (), **arguments: object) -> Child:
-        folder = tmp_path / f"node-{next(count)}"
+        number = next(count)
+        folder = tmp_path / f"node-{number}"
         folder.mkdir()
-        call = Call(
-            component, arguments, settings, "run", "pipeline", "node", 1, folder, folder / "scratch",
-            folder / "staging",
-        )  # fmt: skip
+        attempt = Attempt("run", "node", State.RUNNING, number, key=str(number), folder=str(folder))
+        call = Call(component, arguments, settings, "pipeline", attempt)
         (folder / "call.pickle").write_bytes(cloudpickle.dumps(call))
         return workers.run(imports, folder / "call.pickle", folder / "log.txt")
 
@@ -121,7 +120,7 @@ def test_how_a_child_ended_and_what_it_used_is_told(send: Send) -> None:
     child = send(add, number=start(1), k=2, seconds=0.0)
     events = list(child.events())
     assert [event["kind"] for event in events] == ["result"]
-    ended = wait_for_exit(child)
+    ended = child.wait()
     assert ended is not None
     assert (ended.code, ended.signal) == (0, 0)
     assert 0 < ended.cpu_seconds < 5 and 1 < ended.peak_mb < 4000
@@ -143,14 +142,12 @@ def test_many_children_at_once_are_kept_apart(send: Send) -> None:
 
 def test_the_clock_starts_with_the_child_not_with_the_imports(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(1.5)\n")
-    workers = Workers({}, [str(tmp_path), str(ROOT), *sys.path], tmp_path / "log.txt")
+    workers = Workers([str(tmp_path), str(ROOT), *sys.path], tmp_path / "log.txt")
     (tmp_path / "call.pickle").write_bytes(pickle.dumps(None))  # the node fails at once
     child = workers.run(("slow_to_import",), tmp_path / "call.pickle", tmp_path / "log.txt")
-    deadline = Deadline(child, 1.0)
-    list(child.events())
-    deadline.cancel()
+    list(child.events(timeout=1.0))
     workers.close()
-    assert child.pid.done() and not deadline.passed
+    assert child.pid.done() and not child.late
 
 
 # No process outlives its server
@@ -203,7 +200,7 @@ def test_a_killed_server_takes_its_children_along(
     node, in_group, *elsewhere = _started(pids)
     os.kill(_parent_of(node), signal.SIGKILL)
     assert list(child.events()) == []
-    assert wait_for_exit(child) is None
+    assert child.wait() is None
     assert gone(node) and gone(in_group)
     for pid in elsewhere:  # in sessions of their own: no server is left to end them
         with contextlib.suppress(ProcessLookupError):

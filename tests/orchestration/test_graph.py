@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestration import ArgumentError, ArtifactTypeError, component, for_each, pipeline, value, when
-from orchestration.graph import Graph, Input, Node, after
+from orchestration import ArgumentError, ArtifactTypeError, after, component, for_each, pipeline, value, when
+from orchestration.graph import Graph, Input, Node
 from orchestration.promises import NoOutputError, Value
 from orchestration.selection import select
 from tests.orchestration.conformance import graph_of

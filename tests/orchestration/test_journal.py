@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from orchestration import journal as journals
-from orchestration.errors import ConfigurationError, RunStateError
+from orchestration.errors import RunStateError
 from orchestration.journal import Journal, process_identity
 from orchestration.journal_tables import runs as runs_table
 from orchestration.records import Attempt, Output, Run, RunState, State
-
-EVENT = {"kind": "run_started"}
 
 
 def a_run(name: str = "noop-1", pipeline: str = "noop", created: float = 1.0) -> Run:
@@ -42,7 +37,7 @@ def an_output(digest: str = "d" * 64) -> Output:
 
 def finish(journal: Journal, owner: str, attempt: Attempt, state: State = State.SUCCEEDED) -> Attempt:
     ended = replace(attempt, state=state, ended=12.0, outputs=(an_output(),))
-    return journal.finish_attempt(owner, ended, {"kind": "node_finished"}, remember=True)
+    return journal.finish_attempt(owner, ended)
 
 
 def lease_ran_out(journal: Journal, run_id: str = "noop-1") -> None:
@@ -57,7 +52,7 @@ def lease_ran_out(journal: Journal, run_id: str = "noop-1") -> None:
 
 def test_a_run_comes_back_as_it_was_written(journal: Journal) -> None:
     run = a_run()
-    journal.start_run(run, EVENT)
+    journal.start_run(run)
     found = journal.run("noop-1")
     assert replace(found, host=None, process=None) == run
     assert found.process == process_identity(os.getpid())
@@ -66,9 +61,9 @@ def test_a_run_comes_back_as_it_was_written(journal: Journal) -> None:
 def test_runs_are_listed_newest_first_and_filtered(journal: Journal) -> None:
     for number, pipeline in enumerate(["noop", "taxi", "noop"]):
         run = a_run(f"r{number}", pipeline, created=float(number))
-        owner = journal.start_run(run, EVENT)
+        owner = journal.start_run(run)
         if number == 2:
-            journal.finish_run(run.id, owner, RunState.FAILED, EVENT)
+            journal.finish_run(run.id, owner, RunState.FAILED, {})
     assert [run.id for run in journal.runs()] == ["r2", "r1", "r0"]
     assert [run.id for run in journal.runs(pipeline="noop")] == ["r2", "r0"]
     assert [run.id for run in journal.runs(states=[RunState.FAILED])] == ["r2"]
@@ -82,7 +77,7 @@ def test_an_unknown_run_is_named(journal: Journal) -> None:
 
 def test_the_journal_outlives_its_process(open_journal: Callable[[], Journal]) -> None:
     first = open_journal()
-    first.start_run(a_run(), EVENT)
+    first.start_run(a_run())
     first.close()
     assert open_journal().run("noop-1").pipeline == "noop"
 
@@ -91,14 +86,14 @@ def test_the_journal_outlives_its_process(open_journal: Callable[[], Journal]) -
 
 
 def test_only_the_owner_writes_about_a_run(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    attempt = journal.begin_attempt(owner, an_attempt(), EVENT)
+    owner = journal.start_run(a_run())
+    attempt = journal.begin_attempt(owner, an_attempt())
     lease_ran_out(journal)
-    second = journal.take_over("noop-1", EVENT)
+    second = journal.take_over("noop-1")
     for write in (
-        lambda: journal.begin_attempt(owner, an_attempt(node="other"), EVENT),
+        lambda: journal.begin_attempt(owner, an_attempt(node="other")),
         lambda: finish(journal, owner, attempt),
-        lambda: journal.finish_run("noop-1", owner, RunState.SUCCEEDED, EVENT),
+        lambda: journal.finish_run("noop-1", owner, RunState.SUCCEEDED, {}),
     ):
         with pytest.raises(RunStateError, match="held by another process"):
             write()
@@ -109,48 +104,48 @@ def test_only_the_owner_writes_about_a_run(journal: Journal) -> None:
 
 
 def test_a_refused_write_leaves_no_trace(journal: Journal) -> None:
-    journal.start_run(a_run(), EVENT)
+    journal.start_run(a_run())
     before = journal.pending()
     with pytest.raises(RunStateError):
-        journal.begin_attempt("a stranger", an_attempt(), EVENT)
+        journal.begin_attempt("a stranger", an_attempt())
     assert journal.attempts("noop-1") == []
     assert journal.pending() == before
 
 
 def test_a_run_that_is_going_cannot_be_taken_over(journal: Journal) -> None:
-    journal.start_run(a_run(), EVENT)
+    journal.start_run(a_run())
     began = time.monotonic()
     with pytest.raises(RunStateError, match="still going") as caught:
-        journal.take_over("noop-1", EVENT)
+        journal.take_over("noop-1")
     assert time.monotonic() - began < 5
     assert caught.value.next == "headrace show noop-1"
 
 
 def test_a_run_that_succeeded_cannot_be_taken_over(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    journal.finish_run("noop-1", owner, RunState.SUCCEEDED, EVENT)
+    owner = journal.start_run(a_run())
+    journal.finish_run("noop-1", owner, RunState.SUCCEEDED, {})
     with pytest.raises(RunStateError, match="has succeeded"):
-        journal.take_over("noop-1", EVENT)
+        journal.take_over("noop-1")
 
 
 def test_a_run_that_does_not_exist_cannot_be_taken_over(journal: Journal) -> None:
     with pytest.raises(RunStateError, match="there is no run nobody"):
-        journal.take_over("nobody", EVENT)
+        journal.take_over("nobody")
 
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.INTERRUPTED])
 def test_an_unfinished_run_is_taken_over_once(journal: Journal, state: RunState) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    journal.finish_run("noop-1", owner, state, EVENT)
-    assert journal.take_over("noop-1", EVENT) != owner
+    owner = journal.start_run(a_run())
+    journal.finish_run("noop-1", owner, state, {})
+    assert journal.take_over("noop-1") != owner
     with pytest.raises(RunStateError, match="still going"):
-        journal.take_over("noop-1", EVENT)
+        journal.take_over("noop-1")
     resumed = journal.run("noop-1")
     assert resumed.state is RunState.RUNNING and resumed.ended is None
 
 
 def test_a_heartbeat_prolongs_the_lease(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner = journal.start_run(a_run(), EVENT)
+    owner = journal.start_run(a_run())
     lease_ran_out(journal)
     assert journal.heartbeat("noop-1", owner)
     assert journal.mark_interrupted() == []
@@ -165,13 +160,13 @@ def test_a_heartbeat_prolongs_the_lease(journal: Journal, monkeypatch: pytest.Mo
 def test_a_run_whose_process_died_is_interrupted(journal: Journal, journal_url: str) -> None:
     script = (
         "import sys; from orchestration.journal import Journal;"
-        "from tests.orchestration.test_journal import a_run, an_attempt, EVENT;"
-        "journal = Journal.open(sys.argv[1]); owner = journal.start_run(a_run(), EVENT);"
-        "journal.begin_attempt(owner, an_attempt(), EVENT); import os; os._exit(9)"
+        "from tests.orchestration.test_journal import a_run, an_attempt;"
+        "journal = Journal.open(sys.argv[1]); owner = journal.start_run(a_run());"
+        "journal.begin_attempt(owner, an_attempt()); import os; os._exit(9)"
     )
     died = subprocess.run([sys.executable, "-c", script, journal_url], check=False)
     assert died.returncode == 9
-    journal.start_run(a_run("alive"), EVENT)
+    journal.start_run(a_run("alive"))
     assert journal.mark_interrupted() == ["noop-1"]
     assert journal.run("noop-1").state is RunState.INTERRUPTED
     assert journal.run("alive").state is RunState.RUNNING
@@ -183,7 +178,7 @@ def test_a_run_whose_process_died_is_interrupted(journal: Journal, journal_url: 
 
 
 def test_a_reused_process_number_is_not_the_same_process(journal: Journal) -> None:
-    journal.start_run(a_run(), EVENT)
+    journal.start_run(a_run())
     with journal.engine.begin() as connection:
         connection.execute(runs_table.update().values(process=f"{os.getpid()}:1"))
     assert journal.mark_interrupted() == ["noop-1"]
@@ -201,13 +196,13 @@ def test_a_zombie_counts_as_dead() -> None:
 
 
 def test_of_many_who_take_over_one_wins(journal: Journal, journal_url: str) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    journal.finish_run("noop-1", owner, RunState.FAILED, EVENT)
+    owner = journal.start_run(a_run())
+    journal.finish_run("noop-1", owner, RunState.FAILED, {})
 
     def take(_: int) -> bool:
         other = Journal.open(journal_url)
         try:
-            return bool(other.take_over("noop-1", EVENT))
+            return bool(other.take_over("noop-1"))
         except RunStateError:
             return False
         finally:
@@ -221,75 +216,76 @@ def test_of_many_who_take_over_one_wins(journal: Journal, journal_url: str) -> N
 
 
 def test_attempts_are_numbered_and_come_back_whole(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    first = journal.begin_attempt(owner, an_attempt(), EVENT)
+    owner = journal.start_run(a_run())
+    first = journal.begin_attempt(owner, an_attempt())
     assert first.number == 1
     ended = replace(
         first, state=State.FAILED, ended=11.5, cpu_seconds=0.25, peak_mb=64.0, reason="it broke",
         error="ValueError: it broke", traceback="Traceback …", folder="/runs/noop-1/step/1",
         metrics={"loss": 0.5},
     )  # fmt: skip
-    journal.finish_attempt(owner, ended, EVENT, remember=False)
-    second = finish(journal, owner, journal.begin_attempt(owner, an_attempt(), EVENT))
+    journal.finish_attempt(owner, ended)
+    second = finish(journal, owner, journal.begin_attempt(owner, an_attempt()))
     assert second.number == 2
     assert journal.attempts("noop-1") == [ended, second]
     assert ended.seconds == 1.5
 
 
 def test_an_attempt_that_never_began_gets_a_number_too(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    skipped = journal.finish_attempt(owner, an_attempt(state=State.SKIPPED), EVENT, remember=False)
+    owner = journal.start_run(a_run())
+    skipped = journal.finish_attempt(owner, an_attempt(state=State.SKIPPED))
     assert skipped.number == 1
     assert journal.pending()[-1][1]["attempt"] == 1
 
 
 def test_the_cache_remembers_the_newest_success(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
+    owner = journal.start_run(a_run())
     key = "k" * 64
     assert journal.cached(key) is None
-    finish(journal, owner, journal.begin_attempt(owner, an_attempt(), EVENT))
+    finish(journal, owner, journal.begin_attempt(owner, an_attempt()))
     newer = replace(
-        journal.begin_attempt(owner, an_attempt(), EVENT), state=State.SUCCEEDED, ended=13.0,
+        journal.begin_attempt(owner, an_attempt()), state=State.SUCCEEDED, ended=13.0,
         outputs=(an_output("e" * 64),),
     )  # fmt: skip
-    journal.finish_attempt(owner, newer, EVENT, remember=True)
-    assert journal.cached(key) == [an_output("e" * 64)]
-    journal.forget(key)
-    assert journal.cached(key) is None
+    journal.finish_attempt(owner, newer)
+    found = journal.cached(key)
+    assert found is not None and found.outputs == (an_output("e" * 64),)
 
 
-def test_what_must_not_be_remembered_is_not(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    attempt = journal.begin_attempt(owner, an_attempt(), EVENT)
-    journal.finish_attempt(owner, replace(attempt, state=State.SUCCEEDED), EVENT, remember=False)
+def test_only_a_success_is_found_again(journal: Journal) -> None:
+    owner = journal.start_run(a_run())
+    attempt = journal.begin_attempt(owner, an_attempt())
+    assert journal.cached("k" * 64) is None
+    journal.finish_attempt(owner, replace(attempt, state=State.FAILED, ended=11.0))
     assert journal.cached("k" * 64) is None
 
 
 def test_a_run_finds_its_own_success_by_key(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    done = finish(journal, owner, journal.begin_attempt(owner, an_attempt(), EVENT))
+    owner = journal.start_run(a_run())
+    done = finish(journal, owner, journal.begin_attempt(owner, an_attempt()))
     assert journal.finished("noop-1", "step", "k" * 64) == done
     assert journal.finished("noop-1", "step", "x" * 64) is None
     assert journal.finished("noop-1", "other", "k" * 64) is None
 
 
 def test_numbers_that_are_none_survive(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    attempt = journal.begin_attempt(owner, an_attempt(), EVENT)
+    owner = journal.start_run(a_run())
+    attempt = journal.begin_attempt(owner, an_attempt())
     lost = {"loss": float("nan"), "top": float("inf")}
     ended = replace(attempt, state=State.SUCCEEDED, ended=11.0, metrics=lost)
-    journal.finish_attempt(owner, ended, {"kind": "node_finished", "metrics": lost}, remember=True)
+    journal.finish_attempt(owner, ended)
     (found,) = journal.attempts("noop-1")
     assert str(found.metrics) == "{'loss': nan, 'top': inf}"
+    journal.post("noop-1", [{"kind": "metrics", "metrics": lost}])
     assert str(journal.pending()[-1][1]["metrics"]) == "{'loss': nan, 'top': inf}"
 
 
 def test_odd_characters_survive(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), EVENT)
-    attempt = journal.begin_attempt(owner, an_attempt(), EVENT)
+    owner = journal.start_run(a_run())
+    attempt = journal.begin_attempt(owner, an_attempt())
     odd = "snowman ☃, quote ', zero \x00, lone \ud800 surrogate"
     ended = replace(attempt, state=State.FAILED, ended=11.0, error=odd, reason=odd, traceback=odd)
-    journal.finish_attempt(owner, ended, {"kind": "node_finished", "error": odd}, remember=False)
+    journal.finish_attempt(owner, ended)
     (found,) = journal.attempts("noop-1")
     assert found.error.startswith("snowman ☃, quote ', zero")
     assert journal.pending()[-1][1]["error"].startswith("snowman ☃")
@@ -299,9 +295,9 @@ def test_odd_characters_survive(journal: Journal) -> None:
 
 
 def test_events_leave_the_outbox_in_order_and_once(journal: Journal) -> None:
-    owner = journal.start_run(a_run(), {"kind": "run_started"})
+    owner = journal.start_run(a_run())
     journal.post("noop-1", [{"kind": "metrics", "step": step} for step in range(5)])
-    finish(journal, owner, journal.begin_attempt(owner, an_attempt(), {"kind": "node_started"}))
+    finish(journal, owner, journal.begin_attempt(owner, an_attempt()))
     pending = journal.pending()
     kinds = [event["kind"] for _, event in pending]
     assert kinds == ["run_started", *["metrics"] * 5, "node_started", "node_finished"]
@@ -312,105 +308,3 @@ def test_events_leave_the_outbox_in_order_and_once(journal: Journal) -> None:
     assert [number for number, _ in journal.pending(limit=2)] == numbers[3:5]
     journal.delivered(numbers)
     assert journal.pending() == []
-
-
-# Digests of files
-
-
-def test_a_file_is_digested_again_only_when_it_changed(journal: Journal, tmp_path: Path) -> None:
-    file = tmp_path / "data.csv"
-    file.write_text("a,b\n1,2\n")
-    old = time.time() - 60
-    os.utime(file, (old, old))
-    first = journal.digest_file(file)
-    # Same size, same time: the journal must not have read it again, or it would see other bytes.
-    file.write_text("a,b\n1,3\n")
-    os.utime(file, (old, old))
-    assert journal.digest_file(file) == first
-    os.utime(file, (old + 1, old + 1))
-    assert journal.digest_file(file) != first
-
-
-def test_a_file_that_was_just_written_is_not_trusted(
-    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journals, "SETTLED_SECONDS", 0.2)
-    file = tmp_path / "data.csv"
-    file.write_text("one")
-    same = time.time()
-    os.utime(file, (same, same))
-    first = journal.digest_file(file)
-    file.write_text("two")  # within the clock's grain: the same size, the same time of change
-    os.utime(file, (same, same))
-    time.sleep(0.3)
-    assert journal.digest_file(file) != first
-
-
-# Several at once
-
-
-def test_threads_may_digest_and_remember_the_same(journal: Journal, tmp_path: Path) -> None:
-    file = tmp_path / "data.csv"
-    file.write_text("one")
-    os.utime(file, (1, 1))
-    owners = [journal.start_run(a_run(f"r{i}"), EVENT) for i in range(8)]
-
-    def work(i: int) -> str:
-        for _ in range(5):
-            digest = journal.digest_file(file)
-            finish(journal, owners[i], journal.begin_attempt(owners[i], an_attempt(f"r{i}"), EVENT))
-        return digest
-
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(work, range(8)))) == 1
-    assert journal.cached("k" * 64) == [an_output()]
-
-
-def test_processes_open_one_empty_journal_at_once_and_share_it(journal_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(4, mp_context=context) as pool:
-        started = list(pool.map(_use_journal, [journal_url] * 4, range(4)))
-    journal = Journal.open(journal_url)
-    try:
-        assert sorted(run.id for run in journal.runs()) == sorted(started)
-        assert [len(journal.attempts(run)) for run in started] == [10] * 4
-        numbers = [number for number, _ in journal.pending(limit=1000)]
-        assert len(numbers) == len(set(numbers)) == 4 * (1 + 2 * 10)
-    finally:
-        journal.close()
-
-
-def _use_journal(url: str, number: int) -> str:
-    journal = Journal.open(url)
-    run = a_run(f"r{number}")
-    owner = journal.start_run(run, EVENT)
-    for _ in range(10):
-        finish(journal, owner, journal.begin_attempt(owner, an_attempt(run.id), EVENT))
-    journal.close()
-    return run.id
-
-
-# Opening
-
-
-@pytest.mark.parametrize(
-    ("url", "received"),
-    [
-        ("sqlite:////proc/nobody/journal.db", "/proc/nobody"),
-        ("postgresql://joe:hunter2@127.0.0.1:1/none", "127.0.0.1:1"),
-        ("nonsense://x", "nonsense"),
-    ],
-)
-def test_a_journal_that_cannot_be_opened_is_told_without_its_password(url: str, received: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        Journal.open(url)
-    assert caught.value.headline == "the journal cannot be opened"
-    assert received in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-
-
-def test_a_journal_of_another_version_is_refused(journal: Journal, journal_url: str) -> None:
-    with journal.engine.begin() as connection:
-        connection.execute(sa.text("UPDATE headrace SET schema_version = 99"))
-    with pytest.raises(ConfigurationError, match="another version"):
-        Journal.open(journal_url)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration import ArgumentError, Files
-from orchestration.parameters import bind_parameters, check_value, stored
+from orchestration import ArgumentError, Files, pipeline
+from orchestration.parameters import check_value, stored
 from tests.pipelines_for_tests.good import Size, tuned
 
 TYPED: list[tuple[str, str, Any]] = [
@@ -85,7 +85,7 @@ def by_hand(plain=1, *, untyped="x"):
 
 
 def test_without_annotations_values_pass_as_they_are() -> None:
-    assert bind_parameters(by_hand, {"plain": [1]}) == {"plain": [1], "untyped": "x"}
+    assert pipeline(by_hand).bind({"plain": [1]}) == {"plain": [1], "untyped": "x"}
 
 
 def test_a_callable_is_taken_as_it_is() -> None:

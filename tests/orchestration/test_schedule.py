@@ -343,11 +343,9 @@ class TestRunHistory:
                 time.time(),
                 time.time(),
             )
-            owner = journal.start_run(run, {"kind": "run_started", "run_id": run.id})
+            owner = journal.start_run(run)
             if day != 22:
-                journal.finish_run(
-                    run.id, owner, RunState.SUCCEEDED, {"kind": "run_finished", "run_id": run.id}
-                )
+                journal.finish_run(run.id, owner, RunState.SUCCEEDED, {})
         assert history.last(entry("0 3 * * *")) == datetime(2026, 11, 21, 9, tzinfo=UTC)
         assert history.busy(entry("0 3 * * *")) == "run taxi-22 is still going"
         assert history.busy(ScheduledPipeline("other", "x.py", "0 3 * * *")) is None

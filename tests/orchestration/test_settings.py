@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orchestration import secrets
 from orchestration.errors import ConfigurationError
-from orchestration.secrets import MASK, Secret, redact, redact_all, resolve
+from orchestration.secrets import MASK, redact, redact_all, remember, resolve
 from orchestration.settings import current, load, project_root, use
 
 TOML = """
@@ -32,7 +32,7 @@ gpus = 2
 
 [profiles.production.beam]
 runner = "FlinkRunner"
-flink_master = { env = "FLINK_MASTER" }
+flink_master = "${FLINK_MASTER}"
 parallelism = 4
 """
 
@@ -68,7 +68,6 @@ class TestPlaces:
         assert found.models == tmp_path / ".headrace" / "models"
         assert (found.beam, found.gpus, found.experiment_prefix) == ({}, 0, "")
         assert found.concurrency >= 1
-        assert set(found.origins.values()) == {"default"}
 
     @pytest.mark.parametrize("mark", ["headrace.toml", "pyproject.toml", ".git"])
     def test_the_nearest_mark_makes_the_root(self, tmp_path: Path, mark: str) -> None:
@@ -97,15 +96,11 @@ class TestPlaces:
 
 class TestSources:
     def test_the_file_wins_over_defaults(self, project: Path) -> None:
-        found = load(start=project)
-        assert found.concurrency == 3
-        assert found.origins["concurrency"] == str(project / "headrace.toml")
-        assert found.origins["gpus"] == "default"
+        assert load(start=project).concurrency == 3
 
     def test_the_environment_wins_over_the_file(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HEADRACE_CONCURRENCY", "5")
-        found = load(start=project)
-        assert (found.concurrency, found.origins["concurrency"]) == (5, "HEADRACE_CONCURRENCY")
+        assert load(start=project).concurrency == 5
 
     def test_the_caller_wins_over_all_and_none_leaves_a_value_alone(
         self, project: Path, monkeypatch: pytest.MonkeyPatch
@@ -154,28 +149,17 @@ class TestSources:
 
 
 WRONG: dict[str, tuple[str, str]] = {
-    "[profiles.local]\nconcurency = 3": (
-        'unknown setting "profiles.local.concurency"',
-        "expected  profiles.local.concurrency",
-    ),
-    "[profile.local]\ngpus = 3": ('unknown setting "profile"', "expected  profiles"),
+    "[profiles.local]\nconcurency = 3": ('there is no setting "concurency"', "expected  concurrency"),
+    "[profile.local]\ngpus = 3": ('there is no table "profile"', "expected  profiles"),
     "[profiles.local]\ngpus = '3'": (
-        'setting "profiles.local.gpus" has the wrong type',
-        "expected  a whole number",
+        'setting "gpus" is wrong',
+        "expected  a whole number, 0 or more",
     ),
-    "[profiles.local]\ngpus = true": ('setting "profiles.local.gpus" has the wrong type', "(bool)"),
-    "[profiles.local]\njournal = 3": (
-        'setting "profiles.local.journal" has the wrong type',
-        "expected  text",
-    ),
-    "[profiles.local]\nbeam = 'x'": (
-        'setting "profiles.local.beam" has the wrong type',
-        "expected  a table of options",
-    ),
-    "[profiles.local]\nconcurrency = 0": ('setting "concurrency" is out of range', "expected  1 or more"),
-    "profiles = 3": ('setting "profiles" has the wrong type', "expected  a table"),
-    "[profiles]\nlocal = 3": ('setting "profiles.local" has the wrong type', "expected  a table"),
-    "[profiles.local": ("is not valid TOML", "expected  TOML"),
+    "[profiles.local]\ngpus = true": ('setting "gpus" is wrong', "gpus = True (profiles.local"),
+    "[profiles.local]\njournal = 3": ('setting "journal" is wrong', "expected  text"),
+    "[profiles.local]\nbeam = 'x'": ('setting "beam" is wrong', "expected  a table of options"),
+    "[profiles.local]\nconcurrency = 0": ('setting "concurrency" is wrong', "1 or more"),
+    "[profiles.local": ("is not valid TOML", "at end of document"),
 }
 
 
@@ -192,7 +176,7 @@ class TestRefusals:
         ("name", "value", "words"),
         [
             ("HEADRACE_GPUS", "two", "a whole number"),
-            ("HEADRACE_BEAM", "{", "a JSON object"),
+            ("HEADRACE_BEAM", "{", "a table of options"),
             ("HEADRACE_BEAM", "[1]", "a table of options"),
             ("HEADRACE_CONCURRENCY", "-1", "1 or more"),
         ],
@@ -210,14 +194,14 @@ class TestRefusals:
         with pytest.raises(ConfigurationError) as caught:
             load("prodution", start=project)
         assert 'there is no profile "prodution"' in str(caught.value)
-        assert "--profile production" in str(caught.value)
+        assert "expected  production" in str(caught.value)
 
     def test_a_profile_without_a_file_is_unknown_too(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match='there is no profile "production"'):
             load("production", start=tmp_path)
 
     def test_an_unknown_argument_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match='unknown setting "jurnal"'):
+        with pytest.raises(ConfigurationError, match='there is no setting "jurnal"'):
             load(start=tmp_path, jurnal="x")
 
 
@@ -234,7 +218,7 @@ class TestSecrets:
         assert found.journal_url == "postgresql://app:p%40ss%2Fword@db/headrace"
 
     def test_a_whole_url_may_be_a_secret(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "headrace.toml").write_text('[profiles.local]\ntracking = { env = "MLFLOW_AT" }')
+        (tmp_path / "headrace.toml").write_text('[profiles.local]\ntracking = "${MLFLOW_AT}"')
         monkeypatch.setenv("MLFLOW_AT", "https://user:pw@host/x")
         found = load(start=tmp_path)
         assert found.tracking_uri == "https://user:pw@host/x"
@@ -242,12 +226,12 @@ class TestSecrets:
 
     def test_a_secret_may_come_from_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("file-secret\n")
-        text = f'[profiles.local.beam]\ntoken = {{ file = "{tmp_path}/token" }}'
+        text = f'[profiles.local.beam]\ntoken = "${{file:{tmp_path}/token}}"'
         (tmp_path / "headrace.toml").write_text(text)
         assert load(start=tmp_path).beam_options == {"token": "file-secret"}
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match="secret file that cannot be read"):
+        with pytest.raises(ConfigurationError, match="needs a secret that is not there"):
             resolve(f"${{file:{tmp_path}/none}}", "journal")
 
     def test_nothing_that_shows_settings_shows_a_secret(
@@ -269,14 +253,9 @@ class TestSecrets:
             load(start=tmp_path)
         assert "hunter2" not in str(caught.value)
 
-    def test_a_secret_prints_as_a_mask_and_does_not_travel(self) -> None:
-        secret = Secret("open sesame")
-        assert (str(secret), f"{secret!r}", f"{secret}") == (f"Secret({MASK})",) * 3
-        assert secret.reveal() == "open sesame"
-        assert secret == Secret("open sesame")
-        assert redact("say open sesame") == f"say {MASK}"
-        with pytest.raises(TypeError, match="does not leave its process"):
-            pickle.dumps(secret)
+    def test_a_secret_from_elsewhere_is_masked_once_it_is_remembered(self) -> None:
+        remember("open sesame")
+        assert redact("say open sesame or open%20sesame") == f"say {MASK} or {MASK}"
 
     @pytest.mark.parametrize(
         ("text", "shown"),
@@ -303,6 +282,7 @@ class TestSecrets:
     @given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=3, max_size=20))
     def test_a_resolved_secret_is_masked_as_it_is_and_in_a_url(self, secret: str) -> None:
         variable = "HEADRACE_TEST_VALUE"
+        secrets._known.clear()  # what an earlier example resolved may be a part of this text
         os.environ[variable] = secret
         try:
             url = resolve(f"postgresql://u:${{{variable}}}@host/db")
