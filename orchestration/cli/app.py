@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration.errors import HeadraceError
@@ -50,8 +52,18 @@ def build() -> App:
     for name, (target, text) in COMMANDS.items():
         app.command(target, name=name, help=text)
     for entry in metadata.entry_points(group="headrace.commands"):
-        app.command(entry.value, name=entry.name)
+        app.command(entry.value, name=entry.name, help=_purpose(entry.module))
     return app
+
+
+def _purpose(module: str) -> str:
+    """Return what a command's module says of itself after ``headrace NAME: ``, without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    with Path(spec.origin).open(encoding="utf-8") as source:
+        words = source.readline().strip('" \n').rpartition("``: ")[2]
+    return words[:1].upper() + words[1:]
 
 
 def _version() -> str:
