@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from components.artifacts import Examples
-from orchestration import Beam, Files, RunContext, component, require
+from components.reading.spans import SpanFiles
+from components.reading.splits import SplitRules
+from orchestration import Beam, RunContext, component, require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @component(imports=("pyarrow.parquet", "apache_beam"))
 def read_csv(
-    files: Files,
+    files: SpanFiles,
     *,
-    splits: dict[str, float] | None = None,
+    span: str | int = "latest",
+    missing_spans: Literal["fail", "skip"] = "fail",
+    splits: SplitRules | None = None,
     split_by: list[str] | None = None,
+    split_column: str | None = None,
+    split_time: str | None = None,
+    unknown_split: Literal["fail", "drop"] = "fail",
+    where: str | None = None,
+    sample: float = 1.0,
+    seed: int = 0,
     column_types: dict[str, str] | None = None,
     null_values: list[str] | None = None,
     delimiter: str = ",",
@@ -27,54 +40,43 @@ def read_csv(
 ) -> Examples:
     """Read CSV files of one kind into splits of Parquet.
 
-    Every file is looked at twice: once to find the type of each column over all files, once to write.
-    Types come from the text: ``int64``, ``double``, ``bool``, ``date32``, ``timestamp``, else
+    Types come from the text of all files: ``int64``, ``double``, ``bool``, ``date32``, ``timestamp``, else
     ``string``; within a file a column widens as its values need, between files only numbers widen.
-    Rows are dealt to splits by a hash of their values: the same row always lands in the same split,
-    whatever file it is in and whatever order it comes in.
 
     Args:
-        files: A path, folder or pattern; ``.gz``, ``.bz2`` and ``.xz`` are read as they are.
-        splits: Share of the rows by split name, summing to 1;
-            ``{"train": 0.8, "eval": 0.2}`` by default.
-        split_by: Columns whose values decide the split, so that rows that agree in them stay
-            together; by default the whole row.
+        files: A path, a folder or a pattern, with fields such as ``{SPAN}`` for spans (see ``SpanFiles``);
+            ``.gz``, ``.bz2`` and ``.xz`` are read as they are.
+        span, missing_spans, splits, split_by, split_column, split_time, unknown_split, where, sample, seed:
+            Which spans and rows are read and which split each row goes to, the same for all readers: see
+            ``RowSelection``. By default the latest span, 80 % ``train`` and 20 % ``eval`` by a hash.
         column_types: Arrow types by column (``{"zip": "string"}``); they are not inferred.
-        null_values: Texts that mean a missing value; the empty text always does.
-        delimiter: One character between values.
-        escape: One character that makes the next one literal (a backslash), besides the doubled
-            quote that CSV uses.
-        encoding: Encoding of the text.
-        header: Whether the first row holds the names. Without it they are ``column_1``, ….
-        column_names: Names to use instead.
-        on_bad_rows: ``"fail"`` at the first row with too many or too few values, or with a value
-            that is not of its column's stated type; ``"quarantine"`` sets such rows aside in
-            ``quarantine/part-*.parquet`` with file, line, reason and text, and counts them.
+        null_values, delimiter, escape, encoding, header, column_names: See ``CsvDialect``.
+        on_bad_rows: ``"fail"`` at the first row with too many or too few values, or with a value that is
+            not of its column's stated type; ``"quarantine"`` sets such rows aside in ``quarantine/``.
 
     Returns:
-        Examples with ``splits``, ``columns`` (type by name), ``read`` and ``quarantined`` rows in
-        their metadata; ``read`` is always the sum of the rows written and set aside.
+        Examples; ``read`` in their metadata is the sum of the rows written, set aside and left out.
 
     Raises:
         ArgumentError: An argument is out of range.
-        ColumnTypeError: A column changes type between files; names files, line and value.
-        DataError: No file, no row, a row or a byte that cannot be read; names file and line.
+        DataError: No file, no row, a byte, a row or a type that does not fit; names file and line.
     """
     require(on_bad_rows in ("fail", "quarantine"), "on_bad_rows", '"fail" or "quarantine"', on_bad_rows)
-    from components.data.column_types import parse_type, stored_type
-    from components.data.csv_dialect import CsvDialect
-    from components.data.csv_reader import CsvReader
-    from components.data.ingest import ingest
-    from components.data.splits import Splits
+    from components.reading.csv_dialect import CsvDialect
+    from components.reading.csv_reader import CsvReader
+    from components.reading.ingest import ingest
+    from components.reading.row_selection import RowFilter, RowSelection, SpanWindow, Splits
 
-    dialect = CsvDialect(
-        delimiter=delimiter,
-        escape=escape,
-        encoding=encoding,
-        header=header,
-        column_names=tuple(column_names) if column_names is not None else None,
-        null_values=tuple(null_values or ()),
-    )
-    types = {name: stored_type(parse_type(kind)) for name, kind in (column_types or {}).items()}
-    reader = CsvReader(dialect, types, quarantine=on_bad_rows == "quarantine")
-    return ingest(Files(files), reader, Splits.of(splits, split_by), beam, run)
+    names = tuple(column_names) if column_names is not None else None
+    dialect = CsvDialect(delimiter, escape, encoding, header, names, tuple(null_values or ()))
+    reader = CsvReader(dialect, _stored(column_types or {}), quarantine=on_bad_rows == "quarantine")
+    spans = SpanWindow.of(span, missing_spans)
+    into = Splits.of(splits, split_by, split_column, split_time)
+    selection = RowSelection(spans, into, RowFilter.of(where, sample, seed), unknown_split)
+    return ingest(files, reader, selection, beam, run)
+
+
+def _stored(types: dict[str, str]) -> dict[str, pa.DataType]:
+    from components.data.column_types import parse_type, stored_type
+
+    return {name: stored_type(parse_type(kind)) for name, kind in types.items()}

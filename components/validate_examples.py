@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.artifacts import Examples, Schema, Statistics, Validation
-from orchestration import ArgumentError, Beam, DataError, RunContext, component
+from components.validation.drift_rules import DriftRules
+from orchestration import ArgumentError, Beam, DataError, RunContext, component, require
+
+if TYPE_CHECKING:
+    from components.validation.compare import Drift
 
 
 class Checked(NamedTuple):
@@ -26,9 +31,14 @@ def validate_examples(
     examples: Examples,
     statistics: Statistics,
     schema: Schema,
+    baseline: Statistics | None = None,
     *,
     splits: list[str] | None = None,
     key: list[str] | None = None,
+    environment: str | None = None,
+    drift: DriftRules = DriftRules(),  # noqa: B008 - frozen
+    baseline_split: str | None = None,
+    previous_span: bool = False,
     beam: Beam,
     run: RunContext,
 ) -> Checked:
@@ -40,24 +50,40 @@ def validate_examples(
     reported. A rule that cannot be checked is broken; a rule without rows of its own that asks for
     quarantine fails.
 
+    With a ``baseline``, the statistics of every split are compared with it, column by column: statistics
+    of the previous run (:func:`components.previous_statistics`), of the training rows for a log of served
+    requests, or of any other data. With a ``baseline_split`` and no baseline, the other splits are
+    compared with that one; with ``previous_span``, each split's last span with the one before. What
+    cannot be compared is an anomaly too, never no difference.
+
     Args:
         examples: The rows.
         statistics: Their statistics; they must count the same rows.
         schema: ``schema.json`` (columns with type and nullability) and ``suite.json`` (expectations, each
             with ``meta.severity``).
+        baseline: Statistics to compare with; none by default.
         splits: Splits to validate; all of them by default. Others go on unseen.
         key: Columns that tell a person which row it is; the evidence shows their values.
+        environment: Only what the schema says of this environment holds, as ``"serving"``: rows
+            without a label. By default all of it.
+        drift: How much may differ from the baseline, by measure and column.
+        baseline_split: The split to compare with. By default the baseline's of the same name, or its
+            only one.
+        previous_span: Compare the last span of the rows with the one before it; no baseline is given
+            then.
 
     Returns:
         The examples that may be used, and the findings: ``anomalies.json`` (worst first), ``report.html``,
         ``result.json`` (Great Expectations' result by split), ``plan.json`` and ``metrics.json`` (what was
         computed), ``docs/<split>.html`` (Data Docs), ``evidence.parquet`` (the first rows that broke each
-        rule) and, where rows were set aside, ``quarantine/part-*.parquet``.
+        rule), ``drift.json`` (every comparison with the baseline, also those within their limits) and,
+        where rows were set aside, ``quarantine/part-*.parquet``.
 
     Raises:
-        ArgumentError: There is no such split, or no such key column.
+        ArgumentError: There is no such split, key column, environment or split to compare with.
         DataError: There are no rows, the statistics are of other rows, or a rule cannot be understood.
-        GateError: A rule with severity ``fail`` is broken. Report and evidence are attached to the run.
+        GateError: A rule with severity ``fail`` is broken, or a limit of drift exceeded. Report and
+            evidence are attached to the run.
     """
     from components.validation.run import validate
 
@@ -73,21 +99,87 @@ def validate_examples(
     _refuse_empty(examples, chosen)
     started = time.monotonic()
     _refuse_other_key(examples, key or [])
-    outcome = validate(examples, schema, chosen, beam, key)
+    other = _Other(baseline, baseline_split, previous_span)
+    compared = _compared(statistics, schema, other, chosen, environment, drift)
+    outcome = validate(examples, schema, chosen, beam, key=key, environment=environment, drift=compared)
     validation, gate = outcome.validation, outcome.gate
     run.log_metric("rows_per_second", examples.rows / max(time.monotonic() - started, 1e-9))
     _show(validation, run)
+    if baseline is not None:
+        _show_changes(statistics, baseline, validation, run)
     if gate is not None:
-        gate.next = f"open report.html and evidence.parquet: headrace show {run.run_id} {run.node}"
+        gate.next = f"open validation.html and evidence.parquet: headrace show {run.run_id} {run.node}"
         raise gate
     return Checked(outcome.examples, validation)
+
+
+@dataclass(frozen=True)
+class _Other:
+    """What the rows are compared with; nothing by default."""
+
+    baseline: Statistics | None = None
+    split: str | None = None
+    span: bool = False
+
+    def __post_init__(self) -> None:
+        alone = not self.span or (self.baseline is None and self.split is None)
+        require(alone, "previous_span", "no baseline and no baseline_split beside it", self.span)
+
+
+def _compared(
+    statistics: Statistics,
+    schema: Schema,
+    other: _Other,
+    splits: list[str],
+    environment: str | None,
+    rules: DriftRules,
+) -> Drift | None:
+    """Return the comparisons with the baseline, None where there is nothing to compare with."""
+    if other == _Other():
+        return None
+    from components.statistics.statistics import load_statistics
+    from components.validation.compare import Drift, compare_spans, compare_splits
+    from components.validation.suite import known_columns
+
+    now = load_statistics(statistics)
+    columns = known_columns(schema, environment)
+    if other.span:
+        return Drift("previous span", compare_spans(now, rules, splits=splits, columns=columns))
+    before, name = now, f"split {other.split}"
+    if other.baseline is not None:
+        before, name = load_statistics(other.baseline), "baseline"
+    chosen = [split for split in splits if other.baseline is not None or split != other.split]
+    compared = compare_splits(before, now, rules, splits=chosen, columns=columns, baseline_split=other.split)
+    itself = other.baseline is not None and other.split is None and _same(other.baseline, statistics)
+    return Drift(name, compared, itself)
+
+
+def _same(one: Statistics, two: Statistics) -> bool:
+    return one.uri == two.uri or (bool(one.digest) and one.digest == two.digest)
 
 
 def _show(validation: Validation, run: RunContext) -> None:
     for severity, count in validation.metadata["anomalies"].items():
         run.log_metric(f"anomalies_{severity}", count)
-    for name in ("report.html", "anomalies.json", "evidence.parquet"):
+    run.attach(validation.path / "report.html", "validation.html")
+    for name in ("anomalies.json", "evidence.parquet"):
         run.attach(validation.path / name, name)
+
+
+def _show_changes(
+    statistics: Statistics, baseline: Statistics, validation: Validation, run: RunContext
+) -> None:
+    """Attach the statistics page with what moved since the baseline first."""
+    from components.statistics.report_page import render_report
+    from components.statistics.statistics import load_statistics
+
+    found = validation.read_json("anomalies.json")
+    moved = [one for one in found if "measure" in (one.get("details") or {})]
+    page = render_report(load_statistics(statistics), baseline=load_statistics(baseline), changes=moved)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    made = run.folder / "changes.html"
+    made.write_text(page, encoding="utf-8")
+    run.attach(made, "changes.html")
 
 
 def _refuse_other_rows(examples: Examples, statistics: Statistics) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration import events
-from orchestration.errors import HeadraceError
+from orchestration.errors import ArgumentError
 from orchestration.failure import user_failure
 from orchestration.node import Call, execute
 from orchestration.records import Attempt, Output, State
-from orchestration.workers import Exit
+from orchestration.workers import Child, Workers
 
 if TYPE_CHECKING:
     from orchestration.coordinator import Coordinator
@@ -23,11 +23,10 @@ POST_SECONDS = 1.0
 
 
 class Reports:
-    """Takes a child's events: metrics and progress go on at once, the final one decides the attempt."""
+    """Takes a node's events: metrics and progress go on at once, the result decides the attempt."""
 
     def __init__(self, coordinator: Coordinator, attempt: Attempt) -> None:
         self.attempt = attempt
-        self.final = False
         self._coordinator = coordinator
         self._metrics: list[dict[str, Any]] = []
         self._posted = 0.0
@@ -35,33 +34,21 @@ class Reports:
 
     def take(self, event: dict[str, Any]) -> None:
         """Take one event."""
-        attempt, listener = self.attempt, self._coordinator.listener
         with self._lock:
             match event.pop("kind"):
                 case "metric":
                     self._measured(**event)
                 case "progress":
-                    listener.progress(attempt.node, **event)
-                case "attachment":
-                    self.change(attachments=(*attempt.attachments, event))
-                case "push":
-                    self.change(pushes=(*attempt.pushes, event))
+                    self._coordinator.listener.progress(self.attempt.node, **event)
+                case "attachments" | "pushes" as several:
+                    self.change(**{several: (*getattr(self.attempt, several), event)})
                 case "result":
-                    outputs = tuple(Output(**output) for output in event["outputs"])
-                    self.end(state=State.SUCCEEDED, outputs=outputs)
-                case "skip":
-                    self.end(state=State.SKIPPED, **event)
-                case "error":
-                    self.end(state=State.FAILED, **event)
+                    outputs = tuple(Output(**output) for output in event.pop("outputs", ()))
+                    self.change(**{**event, "state": State(event["state"]), "outputs": outputs})
 
     def change(self, **facts: Any) -> None:
         """Change what is known of the attempt."""
         self.attempt = replace(self.attempt, **facts)
-
-    def end(self, **facts: Any) -> None:
-        """Take the final word."""
-        self.final = True
-        self.change(**facts)
 
     def _measured(self, name: str, value: float, step: int) -> None:
         self.change(metrics={**self.attempt.metrics, name: value})
@@ -80,86 +67,67 @@ class Reports:
             self._coordinator.journal.post(self.attempt.run, [measured])
 
 
-def try_once(coordinator: Coordinator, attempt: Attempt, call: Call) -> Attempt:
+def try_once(coordinator: Coordinator, call: Call) -> Attempt:
     """Run one attempt to its end and return it as it ended."""
-    Path(attempt.folder).mkdir(parents=True, exist_ok=True)
-    reports = Reports(coordinator, attempt)
+    Path(call.attempt.folder).mkdir(parents=True, exist_ok=True)
+    reports = Reports(coordinator, call.attempt)
     if coordinator.workers is None:
         started = time.process_time()
         execute(call, reports.take)
         reports.change(cpu_seconds=time.process_time() - started)
     else:
-        _in_child(coordinator, call, reports)
+        _in_child(coordinator.workers, coordinator.cancelled, call, reports)
     reports.post()
     return reports.attempt
 
 
-def _in_child(coordinator: Coordinator, call: Call, reports: Reports) -> None:
-    assert coordinator.workers is not None
-    folder = Path(call.attempt.folder)
-    payload, log = folder / "call.pickle", folder / "log.txt"
-    try:
-        payload.write_bytes(_pickled(call))
-    except HeadraceError as error:
-        reports.end(state=State.FAILED, **user_failure(error, call.at).facts() | {"retry": False})
-        return
-    child = coordinator.workers.run(call.imports, payload, log)
-    for event in child.events(call.component.policy.timeout):
-        reports.take(event)
-    ended = child.wait()
-    payload.unlink(missing_ok=True)
-    if ended:
-        reports.change(cpu_seconds=ended.cpu_seconds, peak_mb=ended.peak_mb)
-    if reports.final:
-        return
-    if coordinator.cancelled.is_set():
-        reports.end(state=State.INTERRUPTED, reason="the run was interrupted", retry=False)
-    else:
-        timeout = call.component.policy.timeout if child.late else None
-        reports.end(state=State.FAILED, **_death(ended, call, timeout, _lines(log)))
-
-
-def _death(ended: Exit | None, call: Call, timeout: float | None, log: list[str]) -> dict[str, str]:
-    """Describe a child that ended without a final word."""
-    headline, hint = _cause(ended, timeout)
-    facts = [*(("log", line) for line in _telling(log)), ("at", call.at), ("next", hint)]
-    text = "\n".join([headline, *(f"  {name:<9} {fact}" for name, fact in facts if fact)])
-    return {"reason": headline, "error": text, "traceback": "\n".join(log[-200:])}
-
-
-def _cause(ended: Exit | None, timeout: float | None) -> tuple[str, str]:
-    """Return how a child ended, and what may help."""
-    if timeout is not None:
-        headline = f"TimeoutError: the node took longer than its timeout of {timeout:g} s and was stopped"
-        return headline, "with_(timeout=…) gives it longer"
-    if ended is not None and not ended.signal:
-        return f"the node's process ended with exit status {ended.code} before it returned", ""
-    name = signal.Signals(ended.signal).name if ended else "SIGKILL, with its fork server"
-    memory = ended is None or ended.signal == signal.SIGKILL
-    hint = "HEADRACE_CONCURRENCY=1 lets nodes run one at a time" if memory else ""
-    return f"the node's process was killed by {name}{' (out of memory?)' * memory}", hint
-
-
-def _lines(log: Path) -> list[str]:
-    if not log.exists():
-        return []
-    return [line[:200] for line in log.read_text(errors="replace").splitlines() if line.strip()]
-
-
-def _telling(log: list[str]) -> list[str]:
-    """Return the last three lines; after a crash in native code the innermost of Python's stack."""
-    crash = [number for number, line in enumerate(log) if "(most recent call first)" in line]
-    return [line.strip() for line in log[crash[-1] + 1 :][:3]] if crash else log[-3:]
-
-
-def _pickled(call: Call) -> bytes:
+def _in_child(workers: Workers, cancelled: threading.Event, call: Call, reports: Reports) -> None:
     import cloudpickle
 
+    payload, log = (Path(call.attempt.folder) / name for name in ("call.pickle", "log.txt"))
     try:
-        return bytes(cloudpickle.dumps(call))
-    except Exception as error:  # whatever a user's object raises while it is pickled
-        raise HeadraceError(
-            f"an argument of {call.component.name} cannot travel to the node's process: {error}",
-            expected="values that can be pickled",
-            at="",
-        ) from error
+        payload.write_bytes(cloudpickle.dumps(call))
+    except Exception as error:  # noqa: BLE001 - whatever a user's object raises while it is pickled
+        headline = f"an argument of {call.component.name} cannot travel to the node's process: {error}"
+        failure = user_failure(ArgumentError(headline, at=call.at))
+        return reports.change(state=State.FAILED, **failure.facts())
+    child = workers.run(call.imports, payload, log)
+    for event in child.events(call.component.policy.timeout, cancelled):
+        reports.take(event)
+    payload.unlink(missing_ok=True)
+    reports.change(cpu_seconds=child.cpu_seconds, peak_mb=child.peak_mb)
+    if reports.attempt.state is State.RUNNING:
+        if cancelled.is_set():
+            reports.change(state=State.INTERRUPTED, reason="the run was interrupted", retry=False)
+        else:
+            reports.change(state=State.FAILED, **_death(child, call, log))
+    return None
+
+
+def _death(child: Child, call: Call, log: Path) -> dict[str, str]:
+    """Describe a child that ended without a result, with the last three lines of its log.
+
+    After a crash in native code they are the innermost of Python's stack.
+    """
+    headline, hint = _cause(child, call.component.policy.timeout)
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line[:200] for line in text.splitlines() if line.strip()]
+    crash = [number for number, line in enumerate(lines) if "(most recent call first)" in line]
+    telling = lines[crash[-1] + 1 :][:3] if crash else lines[-3:]
+    facts = [*(("log", line.strip()) for line in telling), ("at", call.at), ("next", hint)]
+    error = "\n".join([headline, *(f"  {name:<9} {fact}" for name, fact in facts if fact)])
+    return {"reason": headline, "error": error, "traceback": "\n".join(lines[-200:])}
+
+
+def _cause(child: Child, timeout: float | None) -> tuple[str, str]:
+    """Return how a child ended, and what may help."""
+    if child.late:
+        headline = f"TimeoutError: the node took longer than its timeout of {timeout:g} s and was stopped"
+        return headline, "with_(timeout=…) gives it longer"
+    if child.code is not None and child.code >= 0:
+        return f"the node's process ended with exit status {child.code} before it returned", ""
+    name = signal.Signals(-child.code).name if child.code else "SIGKILL, with its fork server"
+    killed = f"the node's process was killed by {name}"
+    if "SIGKILL" not in name:
+        return killed, ""
+    return f"{killed} (out of memory?)", "HEADRACE_CONCURRENCY=1 lets nodes run one at a time"

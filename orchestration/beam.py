@@ -59,12 +59,11 @@ class Beam:
         except RuntimeError as error:
             if not (failure := _REMOTE_FAILURE.match(str(error))):
                 raise
-            raise BeamJobError(
-                f"the Beam job failed on {self.options['runner']}",
-                expected="a job that ends in state DONE",
-                received=f"{failure['state']}: {_last_line(str(error)[failure.end() :])}",
-                next="read the logs of the job server and of its workers",
-            ) from error
+            headline = f"the Beam job failed on {self.options['runner']}"
+            # A worker's traceback ends with what went wrong.
+            received = f"{failure['state']}: {str(error)[failure.end() :].strip().rpartition(chr(10))[2]}"
+            remedy = "read the logs of the job server and of its workers"
+            raise BeamJobError(headline, received=received, next=remedy) from error
 
     def pipeline_options(self) -> Any:
         """Return Beam's ``PipelineOptions`` of this profile."""
@@ -72,12 +71,10 @@ class Beam:
 
         options = {"runner": LOCAL_RUNNER, **self.options}
         if "dask" in str(options["runner"]).lower():
-            raise ConfigurationError(
-                "Beam's Dask runner is refused: on Beam 2.77 it silently loses rows",
-                expected="FnApiRunner, FlinkRunner, PortableRunner, SparkRunner or DataflowRunner",
-                received=f"runner={options['runner']}",
-                next="set [profiles.NAME.beam] runner in headrace.toml",
-            )
+            headline = f"Beam's {options['runner']} is refused: on Beam 2.77 it silently loses rows"
+            wanted = "FnApiRunner, FlinkRunner, PortableRunner, SparkRunner or DataflowRunner"
+            remedy = "set [profiles.NAME.beam] runner in headrace.toml"
+            raise ConfigurationError(headline, expected=wanted, next=remedy)
         if options["runner"] == LOCAL_RUNNER:
             options.setdefault("direct_running_mode", "in_memory")
         return PipelineOptions.from_dictionary(options)
@@ -90,12 +87,9 @@ class Beam:
         try:
             socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
         except OSError as error:
-            raise BeamJobError(
-                "Beam's job server does not answer",
-                expected=f"a job server at {host}:{port}",
-                received=str(error),
-                next="start it (infra/flink/up), or change job_endpoint in [profiles.NAME.beam]",
-            ) from error
+            headline, wanted = "Beam's job server does not answer", f"a job server at {host}:{port}"
+            remedy = "start it (infra/flink/up), or change job_endpoint in [profiles.NAME.beam]"
+            raise BeamJobError(headline, expected=wanted, received=str(error), next=remedy) from error
 
     def result(self, values: apache_beam.pvalue.PCollection[Any]) -> Result:
         """Keep the single element of ``values`` for the driver, to be read after the pipeline ended."""
@@ -121,11 +115,6 @@ class Result:
         if not self.path.exists():
             raise BeamJobError("the Beam pipeline produced no result", expected="one element")
         return pickle.loads(self.path.read_bytes())
-
-
-def _last_line(text: str) -> str:
-    # A worker's traceback ends with what went wrong.
-    return text.strip().rpartition("\n")[2].strip()
 
 
 def _write_result(value: object, path: str) -> None:

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 
-def _discard(event: dict[str, Any]) -> None:
-    """Drop events outside a run, where nobody listens."""
-
-
 @dataclass
 class RunContext:
     """The running node's link to its run. A component asks for it with a parameter of this type.
@@ -34,7 +30,7 @@ class RunContext:
     attempt: int = 1
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="headrace-run-")))
     scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="headrace-scratch-")))
-    emit: Callable[[dict[str, Any]], None] = _discard
+    emit: Callable[[dict[str, Any]], None] = lambda event: None  # outside a run nobody listens
 
     def log_metric(self, name: str, value: float, step: int = 0) -> None:
         """Record one value of a metric; it reaches the terminal and MLflow while the node runs."""
@@ -56,7 +52,7 @@ class RunContext:
             shutil.copytree(source, target, dirs_exist_ok=True)
         else:
             shutil.copy2(source, target)
-        self.emit({"kind": "attachment", "path": str(target), "name": name or source.name})
+        self.emit({"kind": "attachments", "path": str(target), "name": name or source.name})
         return target
 
     def push(self, name: str, version: int, uri: str, alias: str | None) -> None:
@@ -64,4 +60,4 @@ class RunContext:
 
         Recorded together with the node's outputs: only if the node succeeds.
         """
-        self.emit({"kind": "push", "name": name, "version": version, "uri": uri, "alias": alias})
+        self.emit({"kind": "pushes", "name": name, "version": version, "uri": uri, "alias": alias})

@@ -12,8 +12,10 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from orchestration.beam import Beam
 
 if TYPE_CHECKING:
     from orchestration.graph import Node
@@ -63,24 +65,20 @@ def run_dag(nodes: Sequence[Node], work: Work) -> dict[str, Attempt]:
     Returns:
         The result of every node by name.
     """
-    with quiet_import():
-        import apache_beam
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # Beam's words about optional cloud packages
+    import apache_beam
+
+    logging.disable(before)
 
     token = uuid.uuid4().hex
     submissions = _runs[token] = Submissions(work, len(nodes))
     try:
-        with apache_beam.Pipeline(options=_options()) as pipeline:
+        with apache_beam.Pipeline(options=Beam(scratch=Path()).pipeline_options()) as pipeline:
             _build(pipeline, nodes, token)
         return {node.name: submissions.result(node.name) for node in nodes}
     finally:
         del _runs[token]
-
-
-def _options() -> Any:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    # Named, because the plain DirectRunner would try to download another engine.
-    return PipelineOptions.from_dictionary({"runner": "FnApiRunner", "direct_running_mode": "in_memory"})
 
 
 def _build(pipeline: Any, nodes: Sequence[Node], token: str) -> None:
@@ -108,14 +106,3 @@ def _submit(_: bytes, token: str, name: str, needs: Sequence[str], *upstream: An
 
 def _join(name: str, token: str) -> None:
     _runs[token].result(name)
-
-
-@contextmanager
-def quiet_import() -> Iterator[None]:
-    """Keep Beam's warnings about optional cloud packages off the terminal while it is imported."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from orchestration.errors import HeadraceError, PipelineError, is_library, is_own, place
+from orchestration.secrets import redact
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,13 @@ class Failure:
     at: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """Return what is recorded of it, with what no terminal can show as an escape."""
-        return {
-            "reason": _shown(self.reason),
-            "error": _shown(self.error),
-            "traceback": _shown(self.traceback),
-            "retry": self.retry,
-        }
+        """Return what is recorded of it: secrets masked, and what no terminal can show as an escape."""
+        texts = {"reason": self.reason, "error": self.error, "traceback": self.traceback}
+        return {**{name: _shown(text) for name, text in texts.items()}, "retry": self.retry}
 
 
 def _shown(text: str) -> str:
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return redact(text).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def user_failure(error: BaseException, at: str | None = None) -> Failure:
@@ -55,10 +52,9 @@ def user_failure(error: BaseException, at: str | None = None) -> Failure:
         error.at = at if error.at is None else error.at
         retry = not isinstance(error, PipelineError)  # wrong now, wrong again
         return Failure(f"{name}: {error.headline}", f"{name}: {error}", full, retry, error.at or "")
-    message = str(error).strip() or "(no message)"
-    first, *rest = message.splitlines()
+    first, *rest = (str(error).strip() or "(no message)").splitlines()
     headline = f"{name}: {first}"[:500]
-    at = innermost_user_line(error.__traceback__, at)
+    at = innermost_user_line(error.__traceback__) or at or ""
     lines = [headline, *(f"  {line}"[:300] for line in rest[:4])]
     if len(rest) > 4:
         lines.append(f"  … {len(rest) - 4} further lines")
@@ -67,19 +63,12 @@ def user_failure(error: BaseException, at: str | None = None) -> Failure:
     return Failure(headline, "\n".join(lines), full, at=at)
 
 
-def innermost_user_line(trace: TracebackType | None, otherwise: str | None = None) -> str:
-    """Return ``file:line  source`` of the deepest frame that is the user's.
-
-    Where there is none it is ``otherwise``, and without that the deepest of ours.
-    """
-    users, ours = "", ""
+def innermost_user_line(trace: TracebackType | None) -> str:
+    """Return ``file:line  source`` of the deepest frame that is the user's, if any is."""
+    found = ""
     while trace is not None:
         code = trace.tb_frame.f_code
-        if not is_library(code.co_filename):
-            shown = place(code.co_filename, trace.tb_lineno)
-            if is_own(trace.tb_frame.f_globals):
-                ours = shown
-            else:
-                users = shown
+        if not is_library(code.co_filename) and not is_own(trace.tb_frame.f_globals):
+            found = place(code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
-    return users or otherwise or ours
+    return found

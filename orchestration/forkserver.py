@@ -3,11 +3,12 @@
 It has one thread and never uses what it imports, so that a fork is safe at any time. It ends,
 with all its children, when the other end of its control socket closes.
 
-Protocol, one JSON message per line over a Unix socket:
-    -> {"op": "run", "id": n, "payload": file, "log": file}  with the write end of the event pipe
-    <- {"pid": pid, "id": n}
-    -> {"op": "serve", "id": 0, "imports": [...]}            with a control socket for the new server
-    <- {"exit": pid, "id": n, "status": wait status, "cpu": seconds, "peak_mb": MiB}
+Protocol, one JSON message at a time over a Unix socket, each with a descriptor:
+    {"op": "run", "payload": file, "log": file}  with the write end of the node's event pipe
+    {"op": "serve", "imports": [...]}            with a control socket for the new server
+
+In an event pipe, one JSON object per line: the process's {"pid": pid}, then the node's own events,
+and once it has ended the server's {"exit": [status, or minus the signal; CPU seconds; peak MiB]}.
 """
 
 from __future__ import annotations
@@ -34,60 +35,49 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Server:
-    """Serves one control socket. ``children`` are its own by process: a node's number, or 0 for a server."""
+    """Serves one control socket. ``children``: the event pipe by process, or None for a server."""
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.pid = os.getpid()
-        self.children: dict[int, int] = {}
-        self.received = b""
-        self.descriptors: list[int] = []
+        self.children: dict[int, int | None] = {}
         self.wakeup, self.writer = os.pipe()
-        os.set_blocking(self.wakeup, False)
         os.set_blocking(self.writer, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
 
     def serve(self) -> None:
         """Serve until the control socket closes, then end all children and see them gone."""
+        control = self.control.fileno()
         while True:
-            watched: list[Any] = [self.control, self.wakeup]
-            ready, _, _ = select.select(watched, [], [])
+            ready, _, _ = select.select([control, self.wakeup], [], [])
             if self.wakeup in ready:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self.wakeup, 4096)
+                os.read(self.wakeup, 4096)
                 self.reap()
-            if self.control in ready and not self.receive():
+            if control in ready and not self.receive():
                 break
         for pid in self.children:
-            _kill_group(pid)
+            kill_group(pid)
         deadline = time.monotonic() + _END_SECONDS
         while time.monotonic() < deadline and not self.reap():
             time.sleep(0.005)
 
     def receive(self) -> bool:
-        """Take what has arrived; False at the end of the connection."""
-        data = b""
+        """Fork for a message; False at the end of the connection."""
+        data, descriptors = b"", list[int]()
         with contextlib.suppress(ConnectionError):
-            data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 16)
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)  # what a node starts must not hold its event pipe
-            self.descriptors += descriptors
-        *lines, self.received = (self.received + data).split(b"\n")
-        for line in lines:
-            self.fork(json.loads(line))
+            # One message: the kernel joins none that bring descriptors.
+            data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 1)
+        for descriptor in descriptors:
+            message = json.loads(data)
+            os.set_inheritable(descriptor, False)  # what a node starts must not hold its event pipe
+            pid = os.fork()
+            if pid == 0:
+                self.become_child(message, descriptor)  # never returns
+            self.children[pid] = descriptor if message["op"] == "run" else None
+            if message["op"] == "serve":
+                os.close(descriptor)
         return bool(data)
-
-    def fork(self, message: dict[str, Any]) -> None:
-        """Fork for a message; the child never returns."""
-        descriptor = self.descriptors.pop(0)
-        pid = os.fork()
-        if pid == 0:
-            self.become_child(message, descriptor)
-        os.close(descriptor)
-        self.children[pid] = message["id"]
-        if message["op"] == "run":
-            self.reply({"pid": pid, "id": message["id"]})
 
     def become_child(self, message: dict[str, Any], descriptor: int) -> None:
         """Be the node's process, or another server."""
@@ -95,7 +85,8 @@ class Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for other in (self.control.detach(), self.wakeup, self.writer, *self.descriptors):
+            pipes = [pipe for pipe in self.children.values() if pipe is not None]
+            for other in (self.control.detach(), self.wakeup, self.writer, *pipes):
                 os.close(other)
             if message["op"] == "serve":
                 serve(socket.socket(fileno=descriptor), message["imports"])
@@ -114,26 +105,24 @@ class Server:
                 return True
             if pid == 0:
                 return False
-            number = self.children.pop(pid, 0)
-            _kill_group(pid)
+            pipe = self.children.pop(pid, None)
+            kill_group(pid)
             self.end_orphans()
-            if number:
+            if pipe is not None:
                 cpu, peak_mb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-                self.reply({"exit": pid, "id": number, "status": status, "cpu": cpu, "peak_mb": peak_mb})
+                end = {"exit": [os.waitstatus_to_exitcode(status), cpu, peak_mb]}
+                with contextlib.suppress(BrokenPipeError):  # a coordinator that is gone ends us soon
+                    os.write(pipe, b"\n%s\n" % json.dumps(end).encode())  # after a line cut off by a kill
+                os.close(pipe)
 
     def end_orphans(self) -> None:
         """End processes that a node has left behind in a session of their own; they are ours now."""
         with contextlib.suppress(OSError):
             ours = Path(f"/proc/self/task/{self.pid}/children").read_text().split()
             for pid in set(map(int, ours)) - set(self.children):
-                _kill_group(pid)
+                kill_group(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-
-    def reply(self, message: dict[str, Any]) -> None:
-        """Send a message; a coordinator that is gone is found at the next read."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.control.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _run_node(message: dict[str, Any], events: int, server: int) -> None:
@@ -149,6 +138,7 @@ def _run_node(message: dict[str, Any], events: int, server: int) -> None:
         os.dup2(log, standard)
     os.close(log)
     faulthandler.enable()
+    os.write(events, b'{"pid": %d}\n' % os.getpid())
     from orchestration.node import main
 
     main(message["payload"], events)
@@ -161,9 +151,10 @@ def _ask_linux(option: int, value: int) -> None:
         _LIBC.prctl(option, value)
 
 
-def _kill_group(pid: int) -> None:
+def kill_group(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process and those it started in its group, if there are any left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, number)
 
 
 def serve(control: socket.socket, imports: list[str]) -> None:

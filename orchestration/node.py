@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,9 @@ from orchestration.artifacts import Artifact, staging
 from orchestration.beam import Beam
 from orchestration.component import Component, Kind
 from orchestration.context import RunContext
-from orchestration.errors import ArtifactError, ArtifactTypeError, SkipNode
+from orchestration.errors import ArtifactError, ArtifactTypeError, SkipNode, told
 from orchestration.failure import user_failure
-from orchestration.records import Attempt, Output
-from orchestration.secrets import redact_all
+from orchestration.records import Attempt, Output, State
 from orchestration.settings import Settings, use
 from orchestration.store import STAGING, publish
 
@@ -26,10 +26,11 @@ Emit = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Call:
-    """All that an attempt needs, as it travels to a child process.
+    """A component with everything it is called with: what runs, as it travels to a child process.
 
     Attributes:
         arguments: What the component is called with.
+        imports: What its process has imported beforehand.
         variables: Environment variables of its process.
         at: The user's line that called the component.
     """
@@ -62,7 +63,7 @@ def staging_folder(settings: Settings, run_id: str) -> Path:
 
 
 def execute(call: Call, emit: Emit) -> None:
-    """Run the component and emit one final event: ``result``, ``skip`` or ``error``.
+    """Run the component and emit its ``result``: a state, with the outputs or the reason.
 
     A component's own exceptions are data here: nothing is raised but what ends the process.
     """
@@ -71,13 +72,13 @@ def execute(call: Call, emit: Emit) -> None:
         call.scratch.mkdir(parents=True, exist_ok=True)
         with staging(call.staging), use(call.settings):
             returned = call.component.function(**call.arguments, **_injected(call, emit))
-            outputs = _publish(call, returned)
-        emit({"kind": "result", "outputs": [vars(output) for output in outputs]})
+            outputs = [vars(output) for output in _publish(call, returned)]
+        emit({"kind": "result", "state": State.SUCCEEDED, "outputs": outputs})
         shutil.rmtree(call.scratch, ignore_errors=True)
     except SkipNode as decision:
-        emit({"kind": "skip", "reason": str(decision)})
+        emit({"kind": "result", "state": State.SKIPPED, "reason": str(decision)})
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        emit({"kind": "error", **redact_all(user_failure(error, call.at).facts())})
+        emit({"kind": "result", "state": State.FAILED, **user_failure(error, call.at).facts()})
     finally:
         shutil.rmtree(call.staging, ignore_errors=True)
 
@@ -97,59 +98,38 @@ def _publish(call: Call, returned: Any) -> list[Output]:
     for artifact in found.values():
         if not artifact.digest and call.staging not in Path(artifact.uri).parents:
             kind = type(artifact).__name__
-            raise ArtifactError(
-                f"{call.component.name} returned a {kind} that lies elsewhere",
-                expected=f"one made with {kind}.new(…), or an input",
-                received=artifact.uri,
-                at=call.component.where,
-            )
+            headline = f"{call.component.name} returned a {kind} that lies elsewhere"
+            wanted = f"one made with {kind}.new(…), or an input"
+            raise ArtifactError(headline, expected=wanted, received=artifact.uri, at=call.component.where)
     return [Output.of(name, publish(artifact, call.settings.artifacts)) for name, artifact in found.items()]
 
 
-def _by_output(component: Component[Any], returned: Any) -> Mapping[str, Artifact]:
+def _by_output(component: Component[Any], returned: Any) -> dict[str, Artifact]:
     kinds = component.outputs
+    values = returned if isinstance(returned, list | tuple) else [returned]
     if not kinds:
         return {}
-    values = [returned] if list(kinds) == ["output"] else returned
-    whole = isinstance(values, list | tuple) and len(values) == len(kinds)
-    found = dict(zip(kinds, values, strict=True)) if whole else {}
-    wrong = [name for name, value in found.items() if not isinstance(value, kinds[name])]
-    if wrong or not whole:
-        promised = {name: kinds[name] for name in wrong or kinds}
-        shown = [
-            kind.__name__ if name == "output" else f"{name}: {kind.__name__}"
-            for name, kind in promised.items()
-        ]
-        raise ArtifactTypeError(
-            f"{component.name} returned something else than it promises",
-            expected=", ".join(shown),
-            received=_told(found[wrong[0]] if wrong else returned),
-            at=component.where,
-        )
-    return found
-
-
-def _told(value: object) -> str:
-    kind = type(value).__name__
-    if isinstance(value, list | tuple):
-        return f"{kind} of {', '.join(map(_told, value))}"[:200]
-    return "nothing" if value is None else kind if isinstance(value, Artifact) else f"{kind} {value!r}"[:200]
+    if len(values) == len(kinds) and all(map(isinstance, values, kinds.values())):
+        return dict(zip(kinds, values, strict=True))
+    headline = f"{component.name} returned something else than it promises"
+    promised = ", ".join(f"{name}: {kind.__name__}".removeprefix("output: ") for name, kind in kinds.items())
+    received = ", ".join(type(v).__name__ if isinstance(v, Artifact) else told(v) for v in values)
+    shown = received if returned is not None else "nothing"
+    raise ArtifactTypeError(headline, expected=promised, received=shown, at=component.where)
 
 
 def main(payload: str, events: int) -> None:
     """Run in a forked child: read the call from a file, write events to a pipe, one JSON line each."""
-    channel = os.fdopen(events, "w", encoding="utf-8", buffering=1)
+    with open(events, "w", encoding="utf-8", buffering=1) as channel:
 
-    def emit(event: dict[str, Any]) -> None:
-        channel.write(json.dumps(event, default=str) + "\n")
+        def emit(event: dict[str, Any]) -> None:
+            channel.write(json.dumps(event, default=str) + "\n")
 
-    try:
-        import pickle
-
-        call: Call = pickle.loads(Path(payload).read_bytes())
-    except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything
-        emit({"kind": "error", **redact_all(user_failure(error).facts()), "retry": False})
-        return
-    os.environ.update({**call.settings.to_env(), **call.variables})
-    execute(call, emit)
-    channel.flush()
+        try:
+            call: Call = pickle.loads(Path(payload).read_bytes())
+        except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything
+            failed = {**user_failure(error).facts(), "retry": False}
+            emit({"kind": "result", "state": State.FAILED, **failed})
+            return
+        os.environ.update({**call.settings.to_env(), **call.variables})
+        execute(call, emit)

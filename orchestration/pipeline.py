@@ -210,7 +210,7 @@ def load_pipeline(where: str, project: Path) -> Pipeline:
     wanted = name or (path.stem if path.stem in found or len(found) != 1 else next(iter(found)))
     if wanted not in found:
         raise PipelineError(
-            f"{file} holds no pipeline{f' called {wanted}' if found else ''}",
+            f"{file} holds {len(found) or 'no'} pipelines, and none is called {wanted}",
             expected=" or ".join(found) or "a function marked with @pipeline",
             at="",
             next=did_you_mean(wanted, found, f"{file}:{{}}"),

@@ -1,15 +1,53 @@
-"""What a run returns."""
+"""What a run tells whoever watches it, and what it returns in the end."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from orchestration.artifacts import Artifact
 from orchestration.errors import HeadraceError
-from orchestration.records import Attempt, RunState, State
+from orchestration.records import Attempt, Run, RunState, State
 
-EXIT_CODES = {RunState.SUCCEEDED: 0, RunState.FAILED: 1, RunState.INTERRUPTED: 130}
+
+class Listener:
+    """Hears about a run as it goes. Every method does nothing here; called from several threads."""
+
+    def started(self, run: Run, nodes: list[str]) -> None:
+        """The run has an identifier; its nodes are known, in order."""
+
+    def node(self, name: str, state: State, reason: str) -> None:
+        """A node changed its state."""
+
+    def progress(self, node: str, done: int, total: int | None, unit: str) -> None:
+        """A node tells how far it is."""
+
+    def metric(self, node: str, name: str, value: float, step: int) -> None:
+        """A node measured something."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know that is no failure."""
+
+
+def guarded(listener: Listener) -> Listener:
+    """Return one that passes everything on until it fails: who watches a run must not break it."""
+    return cast("Listener", _Guarded(listener))
+
+
+class _Guarded:
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def __getattr__(self, what: str) -> Callable[..., None]:
+        def tell(*facts: Any, **named: Any) -> None:
+            try:
+                getattr(self._listener, what)(*facts, **named)
+            except Exception:  # noqa: BLE001 - a terminal that is gone, for one; the run goes on unseen
+                self._listener = Listener()
+
+        return tell
 
 
 class RunFailedError(HeadraceError):
@@ -46,7 +84,7 @@ class RunResult:
     @property
     def exit_code(self) -> int:
         """0 succeeded, 1 a node failed, 130 interrupted."""
-        return EXIT_CODES[self.state]
+        return {RunState.SUCCEEDED: 0, RunState.FAILED: 1, RunState.INTERRUPTED: 130}[self.state]
 
     @property
     def failed(self) -> list[Attempt]:
@@ -68,12 +106,10 @@ class RunResult:
         attempt = self.nodes.get(node)
         outputs = [o for o in attempt.outputs if output in (None, o.name)] if attempt else []
         if len(outputs) != 1:
+            headline = f"run {self.id} has no single output {node}{'.' + output if output else ''}"
             known = ", ".join(o.name for o in attempt.outputs) if attempt else ", ".join(self.nodes)
-            raise RunFailedError(
-                f"run {self.id} has no single output {node}{'.' + output if output else ''}",
-                expected=known or "a node that succeeded",
-                received=str(attempt.state) if attempt else "no such node",
-            )
+            received = str(attempt.state) if attempt else "no such node"
+            raise RunFailedError(headline, expected=known or "a node that succeeded", received=received)
         return outputs[0].artifact()
 
     def raise_for_state(self) -> None:
@@ -89,15 +125,10 @@ class RunResult:
             raise RunFailedError(f"run {self.id} was interrupted", at="", next=f"headrace resume {self.id}")
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{a.state}</td><td style='text-align:right'>"
-            f"{a.seconds:.1f} s</td><td>{html.escape(a.reason or a.error.partition(chr(10))[0])}</td></tr>"
-            for name, a in self.nodes.items()
-        )
-        return (
-            f"<b>{html.escape(self.id)}</b> {self.state}, {self.seconds:.1f} s"
-            f"<table><tr><th>node</th><th>state</th><th>time</th><th></th></tr>{rows}</table>"
-        )
+        cells = [(name, a.state, f"{a.seconds:.1f} s", a.reason) for name, a in self.nodes.items()]
+        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells]
+        head = f"<b>{html.escape(self.id)}</b> {self.state}, {self.seconds:.1f} s"
+        return f"{head}<table><tr><th>node<th>state<th>time</tr><tr>{'</tr><tr>'.join(rows)}</tr></table>"
 
     def __repr__(self) -> str:
         lines = [f"{self.id} {self.state} {self.seconds:.1f} s"]

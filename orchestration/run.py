@@ -9,8 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +22,8 @@ from orchestration.graph import Graph
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
 from orchestration.parameters import stored
 from orchestration.pipeline import Pipeline, load_pipeline
-from orchestration.progress import Guarded, Listener
 from orchestration.records import Attempt, Run, RunState, State, now
-from orchestration.result import RunResult
+from orchestration.result import Listener, RunResult, guarded
 from orchestration.settings import Settings, project_root
 from orchestration.workers import Workers
 
@@ -67,8 +65,13 @@ def run_pipeline(
     journal = Journal.open(settings.journal_url)
     journal.mark_interrupted()
     options = {"selected": chosen, "cache": cache, "in_process": in_process, "scheduled_for": scheduled_for}
-    run, owner = _start(journal, new_run(pipeline, parameters, options, graph, settings))
-    return _carry_out(Coordinator(graph, run, owner, journal, settings, Guarded(listener or Listener())))
+    place = str(pipeline.file.resolve()), str(project_root(pipeline.file.parent)), settings.profile
+    given = {name: stored(value, name) for name, value in parameters.items()}
+    shape = {"nodes": [{"name": node.name, "needs": list(node.needs)} for node in graph.sorted()]}
+    name = f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    new = Run(name, pipeline.name, *place, given, options, shape, RunState.RUNNING, now(), now())
+    run, owner = _recorded(journal, new)
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener())))
 
 
 def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | None = None) -> RunResult:
@@ -93,9 +96,7 @@ def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | N
     pipeline = load_pipeline(f"{run.file}:{run.pipeline}", Path(run.project))
     graph = pipeline.graph(pipeline.bind(run.parameters))
     owner = journal.take_over(run_id)
-    coordinator = Coordinator(graph, run, owner, journal, settings, Guarded(listener or Listener()))
-    coordinator.clean()
-    return _carry_out(coordinator)
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener())))
 
 
 def check_run(graph: Graph, settings: Settings, selected: list[str]) -> None:
@@ -108,13 +109,10 @@ def check_run(graph: Graph, settings: Settings, selected: list[str]) -> None:
     for node in graph.nodes.values():
         wanted = node.component.policy.gpu
         if wanted > settings.gpus:
-            raise PipelineError(
-                f"{node.name} asks for {wanted} GPU{'s' * (wanted > 1)}",
-                expected=f"at most {settings.gpus}, what profile {settings.profile} has",
-                received=f"gpu={wanted}",
-                at=node.at,
-                next=f"HEADRACE_GPUS={wanted}, or gpus = {wanted} in headrace.toml",
-            )
+            headline = f"{node.name} asks for {wanted} GPU{'s' * (wanted > 1)}"
+            there = f"at most {settings.gpus}, what profile {settings.profile} has"
+            remedy = f"HEADRACE_GPUS={wanted}, or gpus = {wanted} in headrace.toml"
+            raise PipelineError(headline, expected=there, at=node.at, next=remedy)
         for value in node.configuration.values():
             if isinstance(value, Files) and value and node.name in selected:
                 try:
@@ -124,101 +122,60 @@ def check_run(graph: Graph, settings: Settings, selected: list[str]) -> None:
                     raise
 
 
-def new_run(
-    pipeline: Pipeline, parameters: dict[str, Any], options: dict[str, Any], graph: Graph, settings: Settings
-) -> Run:
-    """Return the record of a run that begins now."""
-    return Run(
-        f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-        pipeline.name,
-        str(pipeline.file.resolve()),
-        str(project_root(pipeline.file.parent)),
-        settings.profile,
-        {name: stored(value, name) for name, value in parameters.items()},
-        options,
-        {"nodes": [{"name": node.name, "needs": list(node.needs)} for node in graph.sorted()]},
-        RunState.RUNNING,
-        now(),
-        now(),
-    )
-
-
-def _start(journal: Journal, run: Run) -> tuple[Run, str]:
+def _recorded(journal: Journal, run: Run) -> tuple[Run, str]:
     """Record a run under the first name that is free; return it and the token of its owner."""
-    named = run
-    for number in itertools.count(2):
-        try:
+    for number in itertools.count(1):
+        named = replace(run, id=f"{run.id}-{number}" if number > 1 else run.id)
+        with suppress(RunExistsError):  # another began in the same second
             return named, journal.start_run(named)
-        except RunExistsError:  # begun in the same second
-            named = replace(run, id=f"{run.id}-{number}")
     raise AssertionError("unreachable")
 
 
 def _carry_out(coordinator: Coordinator) -> RunResult:
     run, journal, began = coordinator.run, coordinator.journal, time.monotonic()
     names = [node.name for node in coordinator.graph.sorted()]
+    coordinator.clean()
     coordinator.listener.started(run, names)
     with ExitStack() as stack:
         stack.callback(journal.close)
         stack.callback(coordinator.clean)
-        stack.enter_context(_held(coordinator))
+        _hold(coordinator, stack)
         feeder = _feeder(coordinator)
-        stack.enter_context(_interruptible(coordinator))
+        _end_orderly(coordinator, stack)
         attempts = _run_nodes(coordinator, stack)
-        state = _state_of(attempts, coordinator)
-        metrics = {f"{a.node}.{name}": value for a in attempts.values() for name, value in a.metrics.items()}
+        bad = {attempt.state for attempt in attempts.values()} & {State.FAILED, State.INTERRUPTED}
+        state = RunState.FAILED if bad else RunState.SUCCEEDED
+        state = RunState.INTERRUPTED if coordinator.cancelled.is_set() else state
+        nodes = {name: attempts[name] for name in names}
+        result = RunResult(run.id, run.pipeline, state, 0.0, nodes)
         # Before the end is recorded: nobody looks after a finished run.
         coordinator.clean(scratch=state is RunState.SUCCEEDED)
-        journal.finish_run(run.id, coordinator.owner, state, metrics)
+        journal.finish_run(run.id, coordinator.owner, state, result.metrics)
         tries = Counter(a.node.partition("[")[0] for a in journal.attempts(run.id) if a.folder)
-        undelivered = _deliver(feeder, coordinator) if feeder else 0
-    nodes = {name: attempts[name] for name in names}
-    seconds = time.monotonic() - began
-    return RunResult(run.id, run.pipeline, state, seconds, nodes, {n: tries[n] for n in names}, undelivered)
+        undelivered = feeder.finish(FLUSH_SECONDS) if feeder else 0
+        if feeder and undelivered and feeder.trouble:
+            coordinator.listener.note(f"MLflow: {feeder.trouble}")
+    seconds, counts = time.monotonic() - began, {name: tries[name] for name in names}
+    return replace(result, seconds=seconds, attempts=counts, undelivered=undelivered)
 
 
 def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]:
-    known = resolve(coordinator)
-    remaining = [node for node in coordinator.graph.sorted() if node.name not in known]
-    if not remaining:
+    nodes, known = coordinator.graph.sorted(), coordinator.known()
+    if len(known) == len(nodes):
         return known
     if not coordinator.in_process:
         run = coordinator.run
         # The parent's search path, with the project first and this package at hand.
-        own = str(Path(__file__).resolve().parent.parent)
-        path = list(dict.fromkeys([run.project, *filter(None, sys.path), own]))
-        log = coordinator.settings.home / "runs" / run.id / "forkserver.txt"
-        coordinator.workers = workers = Workers(path, log)
+        path = dict.fromkeys([run.project, *filter(None, sys.path), str(Path(__file__).resolve().parents[1])])
+        workers = Workers(list(path), coordinator.settings.home / "runs" / run.id / "forkserver.txt")
         stack.callback(workers.close)
-        for node in remaining:
-            if node.name in coordinator.selected:
+        coordinator.workers = workers
+        for node in nodes:
+            if node.name in coordinator.selected - known.keys():
                 workers.prepare(node.imports)
-
-    def work(name: str, upstream: Any) -> Attempt:
-        return known[name] if name in known else coordinator.work(name, upstream)
-
     from orchestration.dag import run_dag
 
-    return run_dag(coordinator.graph.sorted(), work)
-
-
-def resolve(coordinator: Coordinator) -> dict[str, Attempt]:
-    """Return the results that are known before anything runs."""
-    known: dict[str, Attempt] = {}
-    for node in coordinator.graph.sorted():
-        if all(need in known for need in node.needs):
-            with suppress(HeadraceError):  # found again, and told, when the node's turn comes
-                found = coordinator.resolve(node.name, {need: known[need] for need in node.needs})
-                if found is not None:
-                    known[node.name] = found
-    return known
-
-
-def _state_of(attempts: dict[str, Attempt], coordinator: Coordinator) -> RunState:
-    states = {attempt.state for attempt in attempts.values()}
-    if coordinator.cancelled.is_set():
-        return RunState.INTERRUPTED
-    return RunState.FAILED if states & {State.FAILED, State.INTERRUPTED} else RunState.SUCCEEDED
+    return run_dag(nodes, lambda name, upstream: known.get(name) or coordinator.work(name, upstream))
 
 
 def _feeder(coordinator: Coordinator) -> OutboxFeeder | None:
@@ -234,19 +191,8 @@ def _feeder(coordinator: Coordinator) -> OutboxFeeder | None:
     return feeder
 
 
-def _deliver(feeder: OutboxFeeder, coordinator: Coordinator) -> int:
-    """Wait for MLflow; return how many events it has not taken in."""
-    feeder.flush(FLUSH_SECONDS)
-    feeder.stop()
-    waiting = len(coordinator.journal.pending())
-    if waiting and feeder.trouble:
-        coordinator.listener.note(f"MLflow: {feeder.trouble}")
-    return waiting
-
-
-@contextmanager
-def _held(coordinator: Coordinator) -> Iterator[None]:
-    """Prolong the lease while the context lasts; cancel the run if it is lost.
+def _hold(coordinator: Coordinator, stack: ExitStack) -> None:
+    """Prolong the lease until the stack is left; cancel the run if it is lost.
 
     A run that is left by an exception can be resumed at once, not only when its lease runs out.
     """
@@ -256,39 +202,29 @@ def _held(coordinator: Coordinator) -> Iterator[None]:
     def beat() -> None:
         while not ended.wait(LEASE_SECONDS / 5):
             if not journal.heartbeat(run_id, owner):
-                coordinator.cancel()
+                coordinator.cancelled.set()
                 return
 
-    thread = threading.Thread(target=beat, daemon=True, name="headrace-heartbeat")
-    thread.start()
-    try:
-        yield
-    except BaseException:
-        with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
-            journal.give_up(run_id, owner)
-        raise
-    finally:
+    def end(error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
+                journal.give_up(run_id, owner)
         ended.set()
         thread.join()
 
+    thread = threading.Thread(target=beat, daemon=True, name="headrace-heartbeat")
+    thread.start()
+    stack.push(end)
 
-@contextmanager
-def _interruptible(coordinator: Coordinator) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into an orderly end, where signals can be handled."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+
+def _end_orderly(coordinator: Coordinator, stack: ExitStack) -> None:
+    """Turn Ctrl-C and SIGTERM into an orderly end until the stack is left, where signals can be handled."""
 
     def stop(_number: int, _frame: object) -> None:
         if coordinator.cancelled.is_set():
             os._exit(130)  # asked twice: the fork servers end the children when our socket closes
-        coordinator.cancel()
+        coordinator.cancelled.set()
 
-    before: dict[int, Callable[..., Any] | int | None] = {
-        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, stop))

@@ -36,7 +36,7 @@ def publish(artifact: Artifact_, root: str) -> Artifact_:
     folder = Path(artifact.uri)
     if (folder / MANIFEST).exists():
         raise ArtifactError(f"{MANIFEST} is the manifest's name", expected="another file name", at="")
-    manifest = _manifest(artifact, folder)
+    manifest = _manifest(artifact)
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     target = location(root) / type(artifact).__name__ / manifest["digest"]
     if "://" in root:
@@ -51,23 +51,18 @@ def verify(artifact: Artifact) -> str:
     """Return what is wrong with a published artifact, or "" if every byte is as it was published."""
     try:
         manifest = json.loads((artifact.path / MANIFEST).read_text(encoding="utf-8"))
-        listed = {str(entry["path"]): entry for entry in manifest["files"]}
-        unchanged = manifest["digest"] == artifact.digest == _digest(manifest)
+        listed = {entry["path"]: entry for entry in manifest["files"]}
+        if not manifest["digest"] == artifact.digest == _digest(manifest):
+            return f"the manifest of {artifact.uri} is not the one that was published"
+        found = {entry["path"]: entry for entry in _entries(artifact.path)}
     except (OSError, ValueError, TypeError, KeyError):
         return f"{artifact.uri} is gone or has no readable manifest"
-    if not unchanged:
-        return f"the manifest of {artifact.uri} is not the one that was published"
     for name, entry in listed.items():
-        path = artifact.path / name
-        try:
-            whole = path.stat().st_size == entry["size"] and sha256(path) == entry["sha256"]
-        except OSError:
-            return f"{path} is gone"
-        if not whole:
-            return f"{path} has changed since it was published"
-    found = (path for path in _files(artifact.path) if not path.name.startswith("."))
-    added = [path for path in found if path.relative_to(artifact.path).as_posix() not in {MANIFEST, *listed}]
-    return f"{added[0]} was not published with {artifact.uri}" if added else ""
+        if found.get(name) != entry:
+            what = "has changed since it was published" if name in found else "is gone"
+            return f"{artifact.path / name} {what}"
+    added = [name for name in found.keys() - listed.keys() if not name.rpartition("/")[2].startswith(".")]
+    return f"{artifact.path / added[0]} was not published with {artifact.uri}" if added else ""
 
 
 def sha256(path: Path) -> str:
@@ -76,20 +71,24 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _manifest(artifact: Artifact, folder: Path) -> dict[str, Any]:
-    entries = [
-        {"path": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)}
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    """Return what a manifest says of each file in a folder but the manifest itself."""
+    return [
+        {"path": name, "size": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(_files(folder))
+        if (name := path.relative_to(folder).as_posix()) != MANIFEST
     ]
-    manifest = {"type": type_name(type(artifact)), "metadata": artifact.metadata, "files": entries}
+
+
+def _manifest(artifact: Artifact) -> dict[str, Any]:
+    kind = type(artifact)
+    manifest = {"type": type_name(kind), "metadata": artifact.metadata, "files": _entries(Path(artifact.uri))}
     try:
         return {**manifest, "digest": _digest(manifest)}
     except (TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"the metadata of {type(artifact).__name__} is not JSON: {error}",
-            expected="numbers, text, lists and dictionaries",
-            received=repr(artifact.metadata)[:200],
-        ) from error
+        headline = f"the metadata of {kind.__name__} is not JSON: {error}"
+        wanted, received = "numbers, text, lists and dictionaries", repr(artifact.metadata)[:200]
+        raise ArtifactError(headline, expected=wanted, received=received) from error
 
 
 def _digest(manifest: dict[str, Any]) -> str:
@@ -104,12 +103,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _move(folder: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(3):
+    for last in (False, False, True):
         try:
             folder.rename(target)
             return
         except OSError:
-            if not target.exists():
+            if last or not target.exists():
                 raise
         if _is_whole(target):
             shutil.rmtree(folder)
@@ -118,7 +117,6 @@ def _move(folder: Path, target: Path) -> None:
         aside.parent.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # another process did it first
             target.rename(aside)
-    raise ArtifactError(f"{target} cannot be replaced", expected="a folder that can be renamed", at="")
 
 
 def _is_whole(folder: Path) -> bool:
@@ -127,12 +125,11 @@ def _is_whole(folder: Path) -> bool:
 
 def _upload(folder: Path, target: Path, manifest: str) -> None:
     """Copy to an object store; readers look for the manifest, which is written last."""
-    if (target / MANIFEST).exists():
-        if _is_whole(target):
-            return
-        (target / MANIFEST).unlink()
-        for stale in _files(target):
-            stale.unlink()
+    if _is_whole(target):
+        return
+    (target / MANIFEST).unlink(missing_ok=True)
+    for stale in _files(target):
+        stale.unlink()
     for path in _files(folder):
         remote = target / path.relative_to(folder).as_posix()
         remote.parent.mkdir(parents=True, exist_ok=True)

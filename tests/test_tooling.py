@@ -292,5 +292,6 @@ def test_every_component_is_documented_with_its_signature() -> None:
         given = [p for p in component.parameters.values() if p.kind is not Kind.INJECTED]
         arguments = shown[name].args
         assert [a.arg for a in (*arguments.args, *arguments.kwonlyargs)] == [p.name for p in given], name
-        defaults = [ast.literal_eval(value) for value in arguments.kw_defaults if value is not None]
+        written = [value for value in (*arguments.defaults, *arguments.kw_defaults) if value is not None]
+        defaults = [eval(ast.unparse(value), dict(vars(components))) for value in written]
         assert defaults == [p.default for p in given if not p.required], name

@@ -179,7 +179,30 @@ def join_types(left: pa.DataType, right: pa.DataType, *, text: bool = False) -> 
     for one, other in ((left, right), (right, left)):
         if _widens(one, other):
             return other
-    return pa.string() if text else None
+    joined = _join_parts(left, right)
+    return pa.string() if joined is None and text else joined
+
+
+def _join_parts(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
+    """Join two lists by their items, two structs by their fields, two decimals by their digits."""
+    if pa.types.is_list(left) and pa.types.is_list(right):
+        item = join_types(left.value_type, right.value_type)
+        return None if item is None else pa.list_(pa.field("item", item))
+    if pa.types.is_struct(left) and pa.types.is_struct(right):
+        fields = {field.name: field.type for field in left}
+        for field in right:
+            joined = join_types(fields.get(field.name, pa.null()), field.type)
+            if joined is None:
+                return None
+            fields[field.name] = joined
+        return pa.struct(list(fields.items()))
+    if pa.types.is_decimal(left) and pa.types.is_decimal(right):
+        scale = max(left.scale, right.scale)
+        digits = max(left.precision - left.scale, right.precision - right.scale) + scale
+        if digits > 76:
+            return None
+        return pa.decimal128(digits, scale) if digits <= 38 else pa.decimal256(digits, scale)
+    return None
 
 
 def _widens(narrow: pa.DataType, wide: pa.DataType) -> bool:

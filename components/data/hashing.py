@@ -194,3 +194,14 @@ def hash_rows(batch: pa.RecordBatch, columns: Sequence[str] | None = None) -> Ha
     """
     names = list(columns) if columns is not None else batch.schema.names
     return mix(_combine([batch.column(name) for name in names], names))
+
+
+def uniform(hashes: Hashes) -> npt.NDArray[np.float64]:
+    """Return hashes as numbers in [0, 1), evenly spread."""
+    return (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def rehash(hashes: Hashes, seed: int) -> Hashes:
+    """Return other hashes of the same values, which tell nothing about the ones given."""
+    salt = int.from_bytes(hashlib.blake2b(f"seed/{seed}".encode(), digest_size=8).digest(), "little")
+    return mix(hashes ^ np.uint64(salt))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _LINE = 110
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def readable_json(value: Any) -> str:
@@ -20,18 +21,19 @@ def write_readable(path: Path, value: Any) -> None:
 
 
 def _render(value: Any, depth: int) -> str:
-    flat = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    if len(flat) + depth <= _LINE or not isinstance(value, dict | list | tuple) or _is_row(value):
-        return flat
-    pad = " " * (depth + 1)
+    if not isinstance(value, dict | list | tuple) or _is_row(value):
+        return _ENCODER.encode(value)
     if isinstance(value, dict):
-        items = [
-            f"{pad}{json.dumps(str(key), ensure_ascii=False)}: {_render(value[key], depth + 1)}"
-            for key in sorted(value)
-        ]
-        return "{\n" + ",\n".join(items) + "\n" + " " * depth + "}"
-    items = [pad + _render(item, depth + 1) for item in value]
-    return "[\n" + ",\n".join(items) + "\n" + " " * depth + "]"
+        opened, closed = "{", "}"
+        items = [f"{_ENCODER.encode(str(key))}: {_render(value[key], depth + 1)}" for key in sorted(value)]
+    else:
+        opened, closed = "[", "]"
+        items = [_render(item, depth + 1) for item in value]
+    length = sum(len(item) + 2 for item in items) + depth
+    if length <= _LINE and not any("\n" in item for item in items):
+        return opened + ", ".join(items) + closed
+    pad = " " * (depth + 1)
+    return opened + "\n" + ",\n".join(pad + item for item in items) + "\n" + " " * depth + closed
 
 
 def _is_row(value: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validation.judge import Verdict
 from components.validation.metrics import plain
 from components.validation.suite import Rule, shortened
@@ -15,6 +15,14 @@ _ORDER = {Severity.FAIL: 0, Severity.QUARANTINE: 1, Severity.WARN: 2}
 
 # Kind of an anomaly by the rule that found it; the first fragment that occurs in the rule's name counts.
 _KINDS = (
+    ("to_not_be_nan", "values_missing"),
+    ("texts_to_be_numbers", "values_malformed"),
+    ("to_be_images", "values_malformed"),
+    ("list_item_counts", "values_unexpected"),
+    ("list_shapes", "shape_changed"),
+    ("list_lengths_to_be_equal", "rows_inconsistent"),
+    ("missing_together", "rows_inconsistent"),
+    ("rows_to_satisfy", "rows_inconsistent"),
     ("arrow_type", "type_changed"),
     ("of_type", "type_changed"),
     ("type_list", "type_changed"),
@@ -69,6 +77,7 @@ class Anomaly:
         value: What was found.
         threshold: What was allowed.
         rule: The rule that found it.
+        details: What the verdict rests on, as JSON: of a comparison its bins, counts, formula, threshold.
     """
 
     split: str
@@ -80,11 +89,13 @@ class Anomaly:
     value: Any
     threshold: Any
     rule: Rule
+    details: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the anomaly as JSON, its rule as text."""
+        """Return the anomaly as JSON, its rule as text; ``details`` only where there are any."""
         shown = {name: getattr(self, name) for name in ("split", "column", "kind", "message", "rows")}
         exact = {"value": plain(self.value), "threshold": plain(self.threshold)}
+        exact |= {"details": self.details} if self.details is not None else {}
         return {**shown, **exact, "severity": str(self.severity), "rule": str(self.rule)}
 
     @property
@@ -146,7 +157,11 @@ def _anomaly(split: str, verdict: Verdict, existing: set[str]) -> Anomaly:
         return Anomaly(split, column, NOT_CHECKED, rule.severity, message, None, None, None, rule)
     value, allowed = _measured(verdict)
     message = _sentence(split, verdict, value, allowed)
-    return Anomaly(split, column, kind(rule), rule.severity, message, verdict.rows, value, allowed, rule)
+    details = verdict.result.get("details")
+    compared = details if isinstance(details, dict) and "bins" in details else None
+    return Anomaly(
+        split, column, kind(rule), rule.severity, message, verdict.rows, value, allowed, rule, compared
+    )
 
 
 def _subject(rule: Rule) -> str:
@@ -207,6 +222,10 @@ def _bounds(rule: Rule) -> str:
         "like_pattern",
         "strftime_format",
         "threshold",
+        "item",
+        "formats",
+        "shape",
+        "condition",
     )
     shown = [f"{name}={shortened(rule.kwargs[name])}" for name in named if rule.kwargs.get(name) is not None]
     return f" ({', '.join(shown)})" if shown else ""

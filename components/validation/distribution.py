@@ -69,7 +69,7 @@ class Shape:
         values, counts = self._histogram.values, self._histogram.counts
         if len(values) > MOST_POINTS:
             ends = np.cumsum(counts)
-            wanted = np.ceil(np.arange(1, MOST_POINTS + 1) * (ends[-1] / MOST_POINTS))
+            wanted = -(-np.arange(1, MOST_POINTS + 1) * int(ends[-1]) // MOST_POINTS)  # rounded up, exactly
             last = np.unique(np.searchsorted(ends, wanted))
             values, counts = values[last], np.diff(ends[last], prepend=0)
         return {"kind": "numbers", "values": plain(values.tolist()), "counts": counts.tolist()}
@@ -88,7 +88,48 @@ def summary(array: pa.Array) -> dict[str, Any]:
     return shape.summary()
 
 
-class Pair:
+class Binned:
+    """Two distributions, the baseline's and the data's, counted in the same bins.
+
+    Attributes:
+        kind: ``numbers`` or ``categories``.
+        bins: What each bin holds.
+        counts: How many of the baseline's values, and of the data's, are in each.
+    """
+
+    kind: str
+    bins: list[Any]
+    counts: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    @property
+    def shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Share of each bin in the baseline and in the data."""
+        one, two = self.counts
+        return one / one.sum(), two / two.sum()
+
+    def cumulated(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the points where either distribution steps, and both cumulated shares there.
+
+        Raises:
+            InapplicableError: Categories have no order.
+        """
+        raise InapplicableError("categories have no order, so no cumulated distribution: use another measure")
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return every bin with both counts."""
+        one, two = self.counts
+        rows = zip(self.bins, one.tolist(), two.tolist(), strict=True)
+        return [{"bin": plain(name), "baseline": round(a), "observed": round(b)} for name, a, b in rows]
+
+    def largest_shift(self) -> dict[str, Any]:
+        """Return the bin whose share differs most, with both shares."""
+        one, two = self.shares
+        most = int(abs(one - two).argmax())
+        shares = {"baseline_share": float(one[most]), "observed_share": float(two[most])}
+        return self.table()[most] | shares
+
+
+class Pair(Binned):
     """Two distributions of one column, side by side.
 
     Args:
@@ -108,18 +149,12 @@ class Pair:
         self.baseline, self.observed = baseline, observed
         if self.kind == "categories" or len(baseline["values"]) <= bins:
             names = sorted({*baseline["values"], *observed["values"]}, key=lambda v: (str(type(v)), v))
-            self.bins: list[Any] = names
+            self.bins = names
             self.counts = _by_value(baseline, names), _by_value(observed, names)
         else:
             edges = _edges(baseline, bins)
             self.bins = _names(edges)
             self.counts = _by_edge(baseline, edges), _by_edge(observed, edges)
-
-    @property
-    def shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Share of each bin in the baseline and in the data."""
-        one, two = self.counts
-        return one / one.sum(), two / two.sum()
 
     def cumulated(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the points where either distribution steps, and both cumulated shares there.
@@ -128,18 +163,10 @@ class Pair:
             InapplicableError: Categories have no order.
         """
         if self.kind != "numbers":
-            raise InapplicableError(
-                "categories have no order, so no cumulated distribution: use another measure"
-            )
+            return super().cumulated()
         one, two = (_numeric(side) for side in (self.baseline, self.observed))
         points = np.unique(np.concatenate([one[0], two[0]]))
         return points, _cumulated(*one, points), _cumulated(*two, points)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return every bin with both counts."""
-        one, two = self.counts
-        rows = zip(self.bins, one.tolist(), two.tolist(), strict=True)
-        return [{"bin": plain(name), "baseline": int(a), "observed": int(b)} for name, a, b in rows]
 
 
 def _checked(side: Mapping[str, Any], name: str) -> str:
@@ -186,13 +213,18 @@ def _names(edges: NDArray[np.float64]) -> list[str]:
     return [f"≤ {ends[0]}", *middle, f"> {ends[-1]}"]
 
 
-def l_infinity(pair: Pair) -> float:
+def formula(measure: Any) -> str:
+    """Return the formula of a measure: the first paragraph of its docstring, in one line."""
+    return " ".join((measure.__doc__ or "").split("\n\n")[0].split())
+
+
+def l_infinity(pair: Binned) -> float:
     """Largest difference between the shares of a bin."""
     one, two = pair.shares
     return float(np.abs(one - two).max())
 
 
-def jensen_shannon(pair: Pair) -> float:
+def jensen_shannon(pair: Binned) -> float:
     """Jensen-Shannon divergence of the shares, to base 2: 0 (equal) to 1 (nothing in common)."""
     one, two = pair.shares
     middle = (one + two) / 2
@@ -204,19 +236,19 @@ def _relative_entropy(one: NDArray[np.float64], two: NDArray[np.float64]) -> flo
     return float((one[there] * np.log2(one[there] / two[there])).sum())
 
 
-def stability_index(pair: Pair) -> float:
+def stability_index(pair: Binned) -> float:
     """Population stability index: sum of (observed - baseline) · ln(observed / baseline) over the bins."""
     one, two = (np.maximum(side, SMALLEST_SHARE) for side in pair.shares)
     return float(((two - one) * np.log(two / one)).sum())
 
 
-def kolmogorov_smirnov(pair: Pair) -> float:
+def kolmogorov_smirnov(pair: Binned) -> float:
     """Largest difference between the cumulated shares."""
     _, one, two = pair.cumulated()
     return float(np.abs(one - two).max())
 
 
-def wasserstein(pair: Pair) -> float:
+def wasserstein(pair: Binned) -> float:
     """Area between the cumulated shares: how far values moved on average, in the column's own unit."""
     points, one, two = pair.cumulated()
     if not np.isfinite(points).all():
@@ -224,7 +256,7 @@ def wasserstein(pair: Pair) -> float:
     return float((np.abs(one - two)[:-1] * np.diff(points)).sum())
 
 
-def chi_square(pair: Pair) -> float:
+def chi_square(pair: Binned) -> float:
     """Probability of a difference as large by chance, by a chi-square test that both are one population.
 
     Raises:

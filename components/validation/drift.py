@@ -8,7 +8,7 @@ from great_expectations.compatibility import pydantic
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 
 from components.validation import distribution
-from components.validation.distribution import Pair
+from components.validation.distribution import Pair, formula
 from components.validation.expectations import MeasuredExpectation
 
 
@@ -61,19 +61,15 @@ class _DriftExpectation(MeasuredExpectation):
     ) -> dict[str, Any]:
         pair = Pair(metrics.get("baseline") or self.baseline or {}, metrics["observed"], self.bins)
         measured = type(self).measure(pair)
-        one, two = pair.shares
-        most = int(abs(one - two).argmax())
-        table = pair.table()
         return {
             "success": bool(measured >= self.threshold if self.at_least else measured <= self.threshold),
             "result": {
                 "observed_value": measured,
                 "details": {
-                    "formula": " ".join((type(self).measure.__doc__ or "").split("\n\n")[0].split()),
+                    "formula": formula(type(self).measure),
                     "threshold": self.threshold,
-                    "bins": table,
-                    "largest_shift": table[most]
-                    | {"baseline_share": float(one[most]), "observed_share": float(two[most])},
+                    "bins": pair.table(),
+                    "largest_shift": pair.largest_shift(),
                 },
             },
         }

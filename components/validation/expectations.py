@@ -5,6 +5,7 @@ Importing this module registers them, so that a suite can name them like any oth
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from great_expectations.core.metric_domain_types import MetricDomainTypes
@@ -79,7 +80,13 @@ class ExpectColumnArrowTypeToBe(MeasuredExpectation):
         self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
     ) -> dict[str, Any]:
         observed = metrics["types"].get(self.column)
-        return {"success": observed in (self.arrow_type, "null"), "result": {"observed_value": observed}}
+        same = observed is not None and _bare(observed) in (_bare(self.arrow_type), "null")
+        return {"success": same, "result": {"observed_value": observed}}
+
+
+def _bare(kind: str) -> str:
+    """Return a type's text without the name of list items: ``item`` in memory is ``element`` in Parquet."""
+    return re.sub(r"\blist<[^:<>]+: ", "list<item: ", kind)
 
 
 class ExpectTableColumnsToBeKnown(MeasuredExpectation):

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.validation import kernels, parsing, phases
+from components.validation import content_rules, kernels, parsing, phases
 from components.validation.distinct import Distinct, DistinctSpec
 from components.validation.distribution import Shape
 from components.validation.metrics import Metric, plain
@@ -32,7 +32,7 @@ from components.validation.view import InapplicableError, View
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RULES = kernels.RULES | parsing.RULES | phases.RULES
+RULES = kernels.RULES | content_rules.RULES | parsing.RULES | phases.RULES
 Parts = Mapping[str, Any]
 _NULLNESS = ("column_values.nonnull", "column_values.null")
 
@@ -115,6 +115,8 @@ def broken_values(rule: str, metric: Metric, view: View) -> tuple[pa.BooleanArra
     array, missing = view.column(name), view.missing(name)
     if rule in _NULLNESS:
         return (missing if rule.endswith("nonnull") else pc.invert(missing)), view.rows
+    if rule == content_rules.NAN_RULE:
+        missing = pc.is_null(array)
     present = view.rows - missing.true_count
     if not present:  # nothing to judge, so neither can a rule be unfit for the column's type
         return pa.repeat(pa.scalar(False), view.rows), 0

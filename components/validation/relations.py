@@ -88,6 +88,34 @@ def sum_equals(view: View, columns: list[str], arguments: Mapping[str, Any]) -> 
     return pc.equal(total, pa.scalar(float(arguments["sum_total"])))
 
 
+def list_lengths_equal(view: View, columns: list[str], arguments: Mapping[str, Any]) -> pa.BooleanArray:
+    """Rows whose two lists have equally many items."""
+    arrays = [view.column(name) for name in columns]
+    for name, array in zip(columns, arrays, strict=True):
+        if not (pa.types.is_list(array.type) or pa.types.is_large_list(array.type)):
+            raise InapplicableError(f'column "{name}" holds {array.type}, not lists')
+    first, second = (pc.list_value_length(array).cast(pa.int64()) for array in arrays)
+    return pc.equal(first, second)
+
+
+def missing_together(view: View, columns: list[str], arguments: Mapping[str, Any]) -> pa.BooleanArray:
+    """Rows with a value in all columns or in none."""
+    missing = [view.missing(name) for name in columns]
+    return pc.equal(functools.reduce(pc.and_, missing), functools.reduce(pc.or_, missing))
+
+
+def satisfy(view: View, columns: list[str], arguments: Mapping[str, Any]) -> pa.BooleanArray:
+    """Rows of which ``condition`` is not known to be false."""
+    from components.reading.row_condition import Condition
+    from orchestration import DataError
+
+    try:
+        broken = Condition(f"not ({arguments['condition']})").mask(view.batch)
+    except DataError as error:
+        raise InapplicableError(f"{error.received} ({error.expected})") from error
+    return pc.invert(broken)
+
+
 def unique_within_record(view: View, columns: list[str], arguments: Mapping[str, Any]) -> pa.BooleanArray:
     """Rows without two equal values; two missing values are equal."""
     result = pa.repeat(pa.scalar(True), view.rows)
@@ -103,5 +131,8 @@ RELATIONS: dict[str, Relation] = {
     "column_pair_values.in_set": pair_in_set,
     "multicolumn_values.equal": values_equal,
     "multicolumn_sum.equal": sum_equals,
+    "column_pair_values.list_lengths_equal": list_lengths_equal,
+    "multicolumn_values.missing_together": missing_together,
+    "multicolumn_values.satisfy": satisfy,
     "select_column_values.unique.within_record": unique_within_record,
 }

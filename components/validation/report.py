@@ -1,14 +1,23 @@
-"""The validation report: one page, anomalies first, every rule below."""
+"""The validation report: one page, anomalies first with the rows and bins they rest on, then every rule."""
 
 from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
 from typing import Any
 
 from components.validation.anomalies import Anomaly
 from components.validation.judge import Verdict
+from components.validation.report_drift import drawn
+from components.validation.suite import Rule
+
+_SHOWN_ROWS = 20
+_FEW = 5  # so many anomalies are shown with their rows open
+_WHOLE = 200  # anomalies shown with everything; of the others the sentence
+_LONGEST = 200
 
 
 def page(
@@ -30,93 +39,139 @@ def page(
     by_rule: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in evidence:
         by_rule.setdefault((record["split"], record["rule"]), []).append(record)
-    details = {
-        (split, verdict.rule.identity): verdict.result.get("details")
-        for split, judged in verdicts.items()
-        for verdict in judged
-    }
     failing = any(anomaly.severity == "fail" for anomaly in anomalies)
-    heading = "Validation failed" if failing else "Validation passed"
-    total = sum(len(judged) for judged in verdicts.values())
-    facts = [
-        f"{total:,} checks",
-        f"{sum(rows.values()):,} rows in {', '.join(f'{s} ({n:,})' for s, n in sorted(rows.items()))}",
-        f"{len(anomalies):,} anomalies",
-        *([f"{quarantined:,} rows in quarantine"] if quarantined else []),
-    ]
     body = [
-        f'<h1 class="{"fail" if failing else "pass"}">{heading}</h1>',
-        f"<p>{html.escape(' · '.join(facts))}</p>",
+        f'<h1 class="{"fail" if failing else "pass"}">Validation {"failed" if failing else "passed"}</h1>',
+        f'<p class="facts">{html.escape(" · ".join(_facts(anomalies, verdicts, rows, quarantined)))}</p>',
         *(
             _anomaly(
-                anomaly, by_rule.get((anomaly.split, str(anomaly.rule)), []), details.get(anomaly.identity)
+                anomaly,
+                by_rule.get((anomaly.split, str(anomaly.rule)), []),
+                verdicts,
+                opened=len(anomalies) <= _FEW,
             )
-            for anomaly in anomalies
+            for anomaly in anomalies[:_WHOLE]
         ),
+        *(_heading(anomaly, "p") for anomaly in anomalies[_WHOLE:]),
+        "<h2>All rules</h2>",
         *(_checks(split, verdicts[split]) for split in sorted(verdicts)),
     ]
-    return _PAGE.replace("{{body}}", "\n".join(body))
+    style = resources.files("components.validation").joinpath("report.css").read_text(encoding="utf-8")
+    whole = _PAGE.replace("/*STYLE*/", style, 1).replace("{{body}}", "\n".join(body), 1)
+    return whole.encode("utf-8", "replace").decode()  # a value may be no text that UTF-8 can hold
 
 
-def _anomaly(anomaly: Anomaly, records: list[dict[str, Any]], details: Any) -> str:
-    shown = records[:20]
-    rows = "".join(
-        f"<tr><td>{html.escape(r['file'])}</td><td>{r['row']:,}</td><td>{html.escape(_values(r['values']))}</td></tr>"
-        for r in shown
-    )
-    head = "<tr><th>file</th><th>row</th><th>values</th></tr>"
-    more = (
-        f"<p>{len(shown)} of {anomaly.rows:,} rows</p>" if anomaly.rows and anomaly.rows > len(shown) else ""
-    )
-    table = f"<details><summary>rows</summary><table>{head}{rows}</table>{more}</details>" if shown else ""
+def _facts(
+    anomalies: Sequence[Anomaly],
+    verdicts: Mapping[str, list[Verdict]],
+    rows: Mapping[str, int],
+    quarantined: int,
+) -> list[str]:
+    total = sum(len(judged) for judged in verdicts.values())
+    counts: dict[str, int] = {}
+    for anomaly in anomalies:
+        counts[str(anomaly.severity)] = counts.get(str(anomaly.severity), 0) + 1
+    found = ", ".join(f"{count:,} {severity}" for severity, count in counts.items())
+    return [
+        f"{total:,} checks",
+        f"{sum(rows.values()):,} rows in {', '.join(f'{s} ({n:,})' for s, n in sorted(rows.items()))}",
+        f"{len(anomalies):,} anomalies" + (f" ({found})" if found else ""),
+        *([f"{quarantined:,} rows in quarantine"] if quarantined else []),
+    ]
+
+
+def _heading(anomaly: Anomaly, tag: str) -> str:
+    severity = html.escape(str(anomaly.severity))
+    said = html.escape(anomaly.message)
+    return f'<{tag}><span class="severity {severity}">{severity}</span>{said}</{tag}>'
+
+
+def _anomaly(
+    anomaly: Anomaly,
+    records: Sequence[dict[str, Any]],
+    verdicts: Mapping[str, list[Verdict]],
+    *,
+    opened: bool,
+) -> str:
+    details = anomaly.details or _of_verdict(anomaly, verdicts)
+    kind, rule = html.escape(anomaly.kind), html.escape(_rule(anomaly.rule))
     return (
-        f'<section class="{anomaly.severity}">'
-        f"<h2><b>{anomaly.severity}</b> {html.escape(anomaly.message)}</h2>"
-        f"<p><code>{html.escape(anomaly.kind)}</code> <code>{html.escape(str(anomaly.rule))}</code></p>"
-        f"{_bins(details)}{table}</section>"
+        f'<article class="{anomaly.severity}">{_heading(anomaly, "h3")}'
+        f'<p class="rule"><code>{kind}</code> <code>{rule}</code></p>'
+        f"{drawn(details, anomaly.value)}{_rows(anomaly, records, opened=opened)}</article>"
     )
 
 
-def _bins(details: Any) -> str:
-    """Return the bins of a comparison of distributions: what the alert rests on."""
-    if not isinstance(details, dict) or "bins" not in details:
+def _rule(rule: Rule) -> str:
+    """Return a rule as text without the distribution it compares with, which is drawn."""
+    return str(replace(rule, kwargs={k: v for k, v in rule.kwargs.items() if k != "baseline"}))
+
+
+def _of_verdict(anomaly: Anomaly, verdicts: Mapping[str, list[Verdict]]) -> dict[str, Any] | None:
+    for verdict in verdicts.get(anomaly.split, []):
+        if verdict.rule.identity == anomaly.rule.identity:
+            details = verdict.result.get("details")
+            return details if isinstance(details, dict) else None
+    return None
+
+
+def _rows(anomaly: Anomaly, records: Sequence[dict[str, Any]], *, opened: bool) -> str:
+    """Return the first rows that broke a rule: where they are, their key, and the values."""
+    shown = list(records)[:_SHOWN_ROWS]
+    if not shown:
         return ""
-    sums = [max(1, sum(entry[side] for entry in details["bins"])) for side in ("baseline", "observed")]
-    rows = "".join(
-        f"<tr><td>{html.escape(str(entry['bin']))}</td>"
-        + "".join(
-            _bar(entry[side], total) for side, total in zip(("baseline", "observed"), sums, strict=True)
-        )
+    keys = _names(shown, "key")
+    values = _names(shown, "values")
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("file", "row", *keys, *values))
+    body = "".join(
+        f'<tr><td>{html.escape(record["file"])}</td><td class="number">{record["row"]:,}</td>'
+        + "".join(_cell(record, "key", name) for name in keys)
+        + "".join(_cell(record, "values", name) for name in values)
         + "</tr>"
-        for entry in details["bins"][:50]
+        for record in shown
     )
-    head = "<tr><th>bin</th><th>baseline</th><th>observed</th></tr>"
-    formula = f"<p>{html.escape(details['formula'])} Threshold {details['threshold']:g}.</p>"
-    return f"{formula}<details><summary>bins</summary><table>{head}{rows}</table></details>"
+    total = anomaly.rows if anomaly.rows is not None else len(shown)
+    what = f"{total:,} row{'' if total == 1 else 's'}"
+    summary = what if total <= len(shown) else f"the first {len(shown)} of {what}"
+    state = " open" if opened else ""
+    table = f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    return f"<details{state}><summary>{summary}</summary>{table}</details>"
 
 
-def _bar(count: int, total: int) -> str:
-    share = 100 * count / total
-    return f'<td><span class="bar" style="width:{share:.1f}%"></span>{count:,} ({share:.1f} %)</td>'
+def _names(records: Sequence[dict[str, Any]], part: str) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in _parsed(record.get(part))))
 
 
-def _values(text: str) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in json.loads(text).items())
+def _parsed(text: str | None) -> dict[str, Any]:
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {}
 
 
-def _checks(split: str, verdicts: list[Verdict]) -> str:
-    rows = "".join(_check(verdict) for verdict in verdicts)
+def _cell(record: dict[str, Any], part: str, name: str) -> str:
+    found = _parsed(record.get(part))
+    if name not in found:
+        return "<td></td>"
+    value = found[name]
+    text = "missing" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return f"<td><bdi>{html.escape(_cut(text))}</bdi></td>"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _checks(split: str, verdicts: Sequence[Verdict]) -> str:
+    rows = "".join(_check(verdict) for verdict in sorted(verdicts, key=lambda verdict: verdict.success))
     passed = sum(verdict.success for verdict in verdicts)
     head = "<tr><th></th><th>rule</th><th>found</th></tr>"
-    return (
-        f"<details><summary>Split {html.escape(split)}: {passed} of {len(verdicts)} rules kept</summary>"
-        f"<table>{head}{rows}</table></details>"
-    )
+    summary = f"Split {html.escape(split)}: {passed:,} of {len(verdicts):,} rules kept"
+    table = f'<div class="scroll"><table class="rules">{head}{rows}</table></div>'
+    return f"<details><summary>{summary}</summary>{table}</details>"
 
 
 def _check(verdict: Verdict) -> str:
     mark = '<td class="pass">kept</td>' if verdict.success else '<td class="fail">broken</td>'
-    rule, found = html.escape(str(verdict.rule)), html.escape(_found(verdict))
+    rule, found = html.escape(_rule(verdict.rule)), html.escape(_found(verdict))
     return f"<tr>{mark}<td><code>{rule}</code></td><td>{found}</td></tr>"
 
 
@@ -125,27 +180,13 @@ def _found(verdict: Verdict) -> str:
         return f"not checked: {verdict.error}"
     if verdict.rows is not None:
         return f"{verdict.rows:,} of {verdict.result.get('element_count', 0):,} rows"
-    text = json.dumps(verdict.result.get("observed_value"), ensure_ascii=False)
-    return text if len(text) <= 200 else text[:199] + "…"
+    return _cut(json.dumps(verdict.result.get("observed_value"), ensure_ascii=False))
 
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Validation</title><style>
-:root{color-scheme:light dark;--line:#d4d9df;--bad:#b42318;--good:#1a7f37;--warn:#9a6700}
-@media(prefers-color-scheme:dark){:root{--line:#38414b;--bad:#ff8f85;--good:#6fd58a;--warn:#e3b341}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1rem;font-weight:400;margin:0;overflow-wrap:anywhere}
-section{border:1px solid var(--line);border-left-width:5px;border-radius:6px}
-section{padding:.7rem 1rem;margin:.7rem 0}
-section.fail{border-left-color:var(--bad)}section.warn{border-left-color:var(--warn)}
-section p{margin:.3rem 0 0}.pass{color:var(--good)}.fail>h2>b,td.fail,h1.fail{color:var(--bad)}
-code{font-size:.85em;overflow-wrap:anywhere}table{border-collapse:collapse;width:100%;margin:.5rem 0}
-td,th{border-top:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top}
-.bar{display:block;height:.4rem;background:#5b8def;border-radius:2px}
-summary{cursor:pointer;margin-top:.4rem}
-</style></head><body>
+<title>Validation</title><style>/*STYLE*/</style></head><body>
 {{body}}
 </body></html>
 """

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Examples, Schema, Validation
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validation import anomalies, docs, evidence, report
 from components.validation.anomalies import Anomaly
+from components.validation.compare import Drift, without_repeats
 from components.validation.job import Computed, Task, compute, tasks
 from components.validation.judge import Check, Verdict, judge, plan
 from components.validation.phases import bind
@@ -68,18 +69,35 @@ class Outcome:
 
 
 def validate(
-    examples: Examples, schema: Schema, splits: list[str], runner: Beam, key: list[str] | None = None
+    examples: Examples,
+    schema: Schema,
+    splits: list[str],
+    runner: Beam,
+    *,
+    key: list[str] | None = None,
+    environment: str | None = None,
+    drift: Drift | None = None,
 ) -> Outcome:
-    """Hold splits against a schema.
+    """Hold splits against a schema, and what their statistics differ in from a baseline against its limits.
 
     Rows that break rules of severity ``quarantine`` are set aside and the others are judged again: verdicts
     and metrics are of the rows that go on. A quarantine rule that is still broken then, or whose rows cannot
     be named, counts as ``fail``.
 
+    Args:
+        examples: The rows.
+        schema: The rules.
+        splits: The splits to validate.
+        runner: Starts the passes over the rows.
+        key: Columns that tell people which row it is.
+        environment: The schema's environment; all its rules by default.
+        drift: The comparisons with a baseline.
+
     Raises:
-        SuiteError: The schema has no rules, or one cannot be understood.
+        ArgumentError: The schema does not know the environment.
+        DataError: The schema has no rules, or one cannot be understood.
     """
-    rules = rules_of(schema)
+    rules = rules_of(schema, environment, tasks(examples, splits)[1].names)
     if not rules:
         raise SuiteError("the schema has no rules", expected="columns in schema.json or rules in suite.json")
     found = final = judge_examples(examples, rules, splits, runner)
@@ -93,11 +111,15 @@ def validate(
         named = {(split, rule.identity) for split, own in aside.items() for rule in own}
         moved = [anomaly for anomaly in found.anomalies() if anomaly.identity in named]
     left = [_escalated(anomaly) for anomaly in final.anomalies() if not (emptied and anomaly in moved)]
-    problems = sorted([*moved, *left], key=lambda anomaly: anomaly.order)
+    drifted = without_repeats(drift.anomalies, [*moved, *left]) if drift is not None else []
+    problems = sorted([*moved, *left, *drifted], key=lambda anomaly: anomaly.order)
     records = _of_problems(found.evidence(), problems)
     if key:
         evidence.add_keys(records, examples, key)
     _write(out, final, problems, records, examples.rows - kept.rows)
+    if drift is not None:
+        out.metadata["compared"] = sum(len(own) for own in drift.compared.values())
+        out.write_json("drift.json", drift.as_json())
     return Outcome(kept, out, _gate(problems, emptied))
 
 
@@ -172,15 +194,27 @@ def _gate(problems: list[Anomaly], emptied: list[str]) -> GateError | None:
             received=problems[0].message,
         )
     worst = failing[0]
+    share = worst.rows is not None and isinstance(worst.value, float) and worst.details is None
+    received = f"{worst.value:.6g} % of the values" if share else _short(worst.value)
     return GateError(
         worst.message,
-        expected=str(worst.rule),
-        received=f"{_short(worst.value)}{_others(problems, len(failing))}",
+        expected=_limit(worst),
+        received=f"{received}{_others(problems, len(failing))}",
     )
 
 
+def _limit(anomaly: Anomaly) -> str:
+    """Return what would have been right: the rule, or the limit of the measure that exceeds it."""
+    measure = anomaly.rule.type.removeprefix("drift_")
+    if measure == anomaly.rule.type or not isinstance(anomaly.threshold, int | float):
+        return str(anomaly.rule)
+    least = measure == "rows" and anomaly.value < anomaly.threshold
+    bound = f"at {'least' if least else 'most'} {anomaly.threshold:g}"
+    return f"{measure} of {bound}, beside the {anomaly.rule.kwargs['baseline']}"
+
+
 def _short(value: Any) -> str:
-    text = f"{value:.6g} % of the values" if isinstance(value, float) else repr(value)
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 160 else f"{text[:159]}…"
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from orchestration import DataError
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
     from components.artifacts import Schema
+    from components.schema.schema import DatasetSchema
+    from components.schema.schema import Expectation as Expectation_
 
 
 class SuiteError(DataError):
@@ -45,6 +47,10 @@ class Rule:
     @property
     def columns(self) -> list[str]:
         """Names of the columns the rule is about; none for a rule about the table."""
+        if isinstance(self.kwargs.get("condition"), str):
+            from components.reading.row_condition import Condition
+
+            return list(Condition(self.kwargs["condition"]).columns)
         names = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
         listed = self.kwargs.get("column_list") or []
         return [str(name) for name in (*names, *listed) if name is not None]
@@ -60,67 +66,60 @@ def shortened(value: Any, most: int = 120) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def rules_of(schema: Schema) -> list[Rule]:
+def rules_of(
+    schema: Schema, environment: str | None = None, present: Collection[str] | None = None
+) -> list[Rule]:
     """Return the rules of a schema artifact: its suite's, then those its columns imply.
 
+    Args:
+        schema: The schema.
+        environment: Only the rules that hold in this environment; all of them by default.
+        present: Columns of the rows: rules about optional columns that are not among them are left out.
+
     Raises:
-        SuiteError: The suite or the column list is not what it should be.
+        ArgumentError: The schema does not know the environment.
+        DataError: The suite or the column list is not what it should be.
     """
-    written = _written(schema.read_json("suite.json"))
+    from components.schema.schema import load_schema
+
+    whole = load_schema(schema)
+    chosen = whole.for_environment(environment)
+    chosen = chosen if present is None else chosen.for_columns(present)
+    written = [_written(entry) for entry in chosen.expectations]
     known = {rule.identity for rule in written}
-    implied = _implied(schema.read_json("schema.json"), written)
+    implied = _implied(chosen, [column.name for column in whole.columns], written)
     return [*written, *(rule for rule in implied if rule.identity not in known)]
 
 
-def _written(suite: Any) -> list[Rule]:
-    entries = suite.get("expectations") if isinstance(suite, dict) else None
-    if not isinstance(entries, list):
-        raise SuiteError(
-            "suite.json is no suite of expectations",
-            expected='{"name": ..., "expectations": [{"type": ..., "kwargs": {...}}]}',
-            received=repr(suite)[:200],
-        )
-    return [_rule(number, entry) for number, entry in enumerate(entries, 1)]
+def known_columns(schema: Schema, environment: str | None = None) -> list[str]:
+    """Return the columns that a schema checks in an environment.
+
+    Raises:
+        ArgumentError: The schema does not know the environment.
+        DataError: The schema is not what it should be.
+    """
+    from components.schema.schema import load_schema
+
+    return [
+        column.name for column in load_schema(schema).for_environment(environment).columns if column.checked
+    ]
 
 
-def _rule(number: int, entry: Any) -> Rule:
-    kind = entry.get("type") if isinstance(entry, dict) else None
-    kwargs = entry.get("kwargs", {}) if isinstance(entry, dict) else None
-    if not isinstance(kind, str) or not isinstance(kwargs, dict):
-        raise SuiteError(
-            f"expectation {number} of suite.json is no expectation",
-            expected='{"type": "expect_...", "kwargs": {...}}',
-            received=repr(entry)[:200],
-        )
-    meta = entry.get("meta") or {}
-    severity = meta.get("severity", Severity.FAIL)
-    if severity not in list(Severity):
-        raise SuiteError(
-            f"expectation {number} of suite.json ({kind}) has an unknown severity",
-            expected=" or ".join(Severity),
-            received=f"severity={severity!r}",
-        )
-    notes = entry.get("notes") or meta.get("notes") or ""
-    return Rule(kind, kwargs, Severity(severity), notes if isinstance(notes, str) else " ".join(notes))
+def _written(entry: Expectation_) -> Rule:
+    notes = entry.extra.get("notes") or entry.extra.get("meta", {}).get("notes") or ""
+    text = notes if isinstance(notes, str) else " ".join(str(note) for note in notes)
+    return Rule(entry.type, entry.kwargs, entry.severity, text)
 
 
-def _implied(columns: Any, written: list[Rule]) -> Iterable[Rule]:
-    entries = columns.get("columns") if isinstance(columns, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and "name" in e for e in entries):
-        raise SuiteError(
-            "schema.json lists no columns",
-            expected='{"columns": [{"name": ..., "type": ..., "nullable": ...}]}',
-            received=repr(columns)[:200],
-        )
+def _implied(schema: DatasetSchema, known: list[str], written: list[Rule]) -> Iterable[Rule]:
     covered = {(rule.type, rule.kwargs.get("column")) for rule in written}
-    for entry in entries:
-        name = entry["name"]
-        if "type" in entry:
-            yield Rule("expect_column_arrow_type_to_be", {"column": name, "arrow_type": entry["type"]})
-        if entry.get("nullable") is False and ("expect_column_values_to_not_be_null", name) not in covered:
-            yield Rule("expect_column_values_to_not_be_null", {"column": name})
-    if entries and not any(rule.type.startswith("expect_table_columns_to_match") for rule in written):
-        known = [entry["name"] for entry in entries]
+    for column in schema.columns:
+        if not column.checked:
+            continue
+        yield Rule("expect_column_arrow_type_to_be", {"column": column.name, "arrow_type": column.type})
+        if not column.nullable and ("expect_column_values_to_not_be_null", column.name) not in covered:
+            yield Rule("expect_column_values_to_not_be_null", {"column": column.name})
+    if known and not any(rule.type.startswith("expect_table_columns_to_match") for rule in written):
         yield Rule("expect_table_columns_to_be_known", {"known_columns": known}, Severity.WARN)
 
 
@@ -137,7 +136,8 @@ def expectation(rule: Rule) -> Expectation:
         list_registered_expectation_implementations,
     )
 
-    from components.validation import drift as _registers_own  # noqa: F401 - importing registers ours
+    from components.validation import drift as _registers  # noqa: F401 - importing registers ours
+    from components.validation import row_expectations as _more  # noqa: F401 - importing registers ours
 
     try:
         kind = get_expectation_impl(rule.type)
@@ -157,6 +157,7 @@ def expectation(rule: Rule) -> Expectation:
             received=str(rule),
             next=f"did you mean {close[0]}?" if close else None,
         )
+    _refuse_empty_range(rule)
     try:
         return kind(**rule.kwargs)
     except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
@@ -165,6 +166,16 @@ def expectation(rule: Rule) -> Expectation:
             expected=_complaints(error),
             received=str(rule),
         ) from error
+
+
+def _refuse_empty_range(rule: Rule) -> None:
+    low, high = (rule.kwargs.get(name) for name in ("min_value", "max_value"))
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        raise SuiteError(
+            f"{rule.type} can never be kept",
+            expected="min_value not above max_value",
+            received=str(rule),
+        )
 
 
 def _complaints(error: Exception) -> str:

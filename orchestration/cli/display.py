@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestration.progress import Listener
 from orchestration.records import Run, State
+from orchestration.result import Listener
 
 if TYPE_CHECKING:
     from rich.table import Table

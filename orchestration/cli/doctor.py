@@ -29,7 +29,17 @@ REQUIRED = (
     "onnxruntime",
     "datasketches",
 )
-EXTRAS = {"torch": "torch", "jax": "jax", "psycopg": "postgres", "s3fs": "s3", "gcsfs": "gcs"}
+EXTRAS = {
+    "torch": "torch",
+    "jax": "jax",
+    "psycopg": "postgres",
+    "adbc_driver_postgresql": "adbc",
+    "deltalake": "delta",
+    "pyiceberg": "iceberg",
+    "google_crc32c": "tfrecord",
+    "s3fs": "s3",
+    "gcsfs": "gcs",
+}
 LOW_DISK = 2 << 30
 
 

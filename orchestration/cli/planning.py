@@ -8,9 +8,8 @@ from typing import Any
 from orchestration.coordinator import Coordinator
 from orchestration.graph import Graph
 from orchestration.journal import Journal
-from orchestration.progress import Listener
 from orchestration.records import Attempt, Run, RunState, now
-from orchestration.run import resolve
+from orchestration.result import Listener
 from orchestration.settings import Settings
 
 
@@ -28,7 +27,7 @@ def plan_run(graph: Graph, settings: Settings, selected: set[str], *, cache: boo
     options: dict[str, Any] = {"selected": sorted(selected), "cache": cache, "in_process": True}
     run = Run("plan", "plan", "", "", "", {}, options, {}, RunState.RUNNING, now(), now())
     dry = _DryCoordinator(graph, run, "", Journal.open(settings.journal_url), settings, Listener())
-    known = resolve(dry)
+    known = dry.known()
     plans = []
     for node in graph.sorted():
         waiting = [need for need in node.needs if need not in known]

@@ -45,8 +45,7 @@ def deliver_waiting(profile: str | None) -> None:
 
     feeder = OutboxFeeder(journal, lambda: MlflowTracking(settings))
     feeder.start()
-    feeder.flush(10)
-    feeder.stop()
+    feeder.finish(10)
 
 
 def schedule(*names: str, profile: str | None = None, dry_run: bool = False) -> int:

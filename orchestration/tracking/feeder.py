@@ -79,6 +79,12 @@ class OutboxFeeder:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def finish(self, timeout: float) -> int:
+        """Wait as :meth:`flush` does, stop, and return how many events are left."""
+        self.flush(timeout)
+        self.stop()
+        return len(self._outbox.pending())
+
     def _loop(self) -> None:
         delay = 0.0
         while not self._stopping:

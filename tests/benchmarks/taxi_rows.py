@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_CHUNK = 131_072
+from components.reading.rows_writer import row_group_rows
+
 _PAYMENTS = ("Cash", "Credit Card", "Dispute", "No Charge", "Pcard", "Prcard", "Unknown")
 _COMPANIES = tuple(f"{place:04d} - {place * 37 % 99991} Cab Company Nr. {place}" for place in range(60))
 
@@ -72,22 +73,38 @@ COLUMNS: dict[str, Column] = {
 }
 
 
-def write_taxi_rows(folder: Path, rows: int) -> list[Path]:
-    """Write ``train`` and ``eval`` (4 to 1) as Parquet in row groups of 131,072, and return the files."""
-    files = []
-    for split, share, seed in (("train", 0.8, 1), ("eval", 0.2, 2)):
-        path = folder / split / "part-00000.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        random = np.random.default_rng(seed)
-        left = round(rows * share)
-        writer: pq.ParquetWriter | None = None
-        while left > 0:
-            size = min(_CHUNK, left)
-            batch = pa.record_batch({name: make(random, size) for name, make in COLUMNS.items()})
-            writer = writer or pq.ParquetWriter(path, batch.schema, compression="zstd")
-            writer.write_batch(batch, row_group_size=_CHUNK)
-            left -= size
-        if writer is not None:
-            writer.close()
-        files.append(path)
-    return files
+def named_columns(columns: int) -> dict[str, Column]:
+    """Return that many makers of columns by name: the taxi columns, repeated under numbered names."""
+    makers = list(COLUMNS.items())
+    found: dict[str, Column] = {}
+    for place in range(columns):
+        again, which = divmod(place, len(makers))
+        name, make = makers[which]
+        found[f"{name}_{again + 1}" if again else name] = make
+    return found
+
+
+def write_taxi_rows(folder: Path, rows: int, columns: int = len(COLUMNS)) -> list[Path]:
+    """Write ``train`` and ``eval`` (4 to 1) as Parquet in the row groups Examples have; return the files."""
+    return [
+        write_rows(folder / split / "part-00000.parquet", round(rows * share), seed, columns)
+        for split, share, seed in (("train", 0.8, 1), ("eval", 0.2, 2))
+    ]
+
+
+def write_rows(path: Path, rows: int, seed: int, columns: int = len(COLUMNS)) -> Path:
+    """Write one Parquet file of generated rows and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    makers = named_columns(columns)
+    size, left = row_group_rows(columns), rows
+    writer: pq.ParquetWriter | None = None
+    while left > 0:
+        chunk = min(size, left)
+        batch = pa.record_batch({name: make(random, chunk) for name, make in makers.items()})
+        writer = writer or pq.ParquetWriter(path, batch.schema, compression="zstd")
+        writer.write_batch(batch, row_group_size=size)
+        left -= chunk
+    if writer is not None:
+        writer.close()
+    return path

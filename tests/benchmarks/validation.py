@@ -10,19 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validation.suite import Rule
+from tests.benchmarks.fresh_process import generate, generated_examples, measure, timed
 
 PAYMENTS = ["Cash", "Credit Card", "Dispute", "No Charge", "Pcard", "Prcard", "Unknown"]
 TEXTS = ("payment_type", "company")
@@ -66,27 +62,20 @@ def _component(folder: Path, rows: int) -> dict[str, bool]:
     import great_expectations as _gx  # noqa: F401 - as above
     import pyarrow as pa
 
-    from components.artifacts import Examples, Schema, Statistics
+    from components.artifacts import Schema, Statistics
     from components.validate_examples import validate_examples
 
     pa.set_cpu_count(1)
-    counts = {path.name: _rows(path) for path in sorted(folder.iterdir()) if path.is_dir()}
-    examples = Examples(str(folder), {"splits": {name: {"rows": n} for name, n in counts.items()}}, "digest")
+    examples = generated_examples(folder)
     schema = Schema.new()
     entries = [{"type": r.type, "kwargs": dict(r.kwargs), "meta": {"severity": "warn"}} for r in rules()]
     schema.write_json("suite.json", {"name": "benchmark", "expectations": entries})
     schema.write_json("schema.json", {"columns": []})
     statistics = Statistics.new(rows=examples.rows)
-    found = _timed(lambda: validate_examples(examples, statistics, schema), rows)
-    [split] = counts
+    found = timed(lambda: validate_examples(examples, statistics, schema), rows)
+    [split] = examples.splits
     results = found.validation.read_json("result.json")[split]["results"]
     return {_name(r["expectation_config"]): r["success"] for r in results}
-
-
-def _rows(folder: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
 
 
 def _name(configuration: Any) -> str:
@@ -112,7 +101,7 @@ def _plain(folder: Path, rows: int) -> dict[str, bool]:
         frame = pa.concat_tables([pq.read_table(file, use_threads=False) for file in files]).to_pandas()
         return definition.get_batch({"dataframe": frame}).validate(suite, result_format="BASIC")
 
-    results = _timed(work, rows).results
+    results = timed(work, rows).results
     return {_name(_written(result)): bool(result.success) for result in results}
 
 
@@ -123,27 +112,12 @@ def _written(result: Any) -> dict[str, Any]:
     return {"type": kind, "kwargs": dict(match[0].kwargs)}
 
 
-def _timed(work: Callable[[], Any], rows: int) -> Any:
-    started, wall = time.process_time(), time.monotonic()
-    result = work()
-    seconds = time.process_time() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures = {"cpu_seconds": seconds, "rows_per_cpu_second": rows / seconds, "peak_mb": peak}
-    sys.stdout.write(json.dumps(figures | {"seconds": time.monotonic() - wall}) + "\n")
-    return result
-
-
 WORKS = {"component": _component, "plain": _plain}
 
 
-def measure(work: str, folder: Path, rows: int) -> tuple[dict[str, float], dict[str, bool]]:
+def _measured(work: str, folder: Path, rows: int) -> tuple[dict[str, float], dict[str, bool]]:
     """Run one kind of work in a process of its own; return its figures and its verdicts by rule."""
-    command = [sys.executable, "-m", "tests.benchmarks.validation", "--work", work, "--folder", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    out = subprocess.run(
-        [*command, "--rows", str(rows)], check=True, stdout=subprocess.PIPE, env=environment, text=True
-    )
-    figures, verdicts = (json.loads(line) for line in out.stdout.splitlines()[-2:])
+    figures, verdicts = measure("tests.benchmarks.validation", work, folder, rows)[-2:]
     return figures, verdicts
 
 
@@ -161,12 +135,10 @@ def main() -> None:
         sys.stdout.write(json.dumps(WORKS[options.work](options.folder, options.rows)) + "\n")
         return
     with tempfile.TemporaryDirectory() as name:
-        generate = "import sys; from tests.benchmarks.taxi_rows import *; "
-        generate += "write_taxi_rows(Path(sys.argv[1]), int(sys.argv[2]))"
         # Four fifths of the rows are training rows; those are validated.
-        subprocess.run([sys.executable, "-c", generate, name, str(options.rows * 5 // 4)], check=True)
+        generate(Path(name), options.rows * 5 // 4)
         shutil.rmtree(Path(name) / "eval")
-        ours, verdicts = measure("component", Path(name), options.rows)
+        ours, verdicts = _measured("component", Path(name), options.rows)
         figures: dict[str, float] = {
             "rules": len(verdicts),
             "cpu_seconds": round(ours["cpu_seconds"], 2),
@@ -174,7 +146,7 @@ def main() -> None:
             "peak_mb": round(ours["peak_mb"]),
         }
         if not options.no_plain:
-            plain, expected = measure("plain", Path(name), options.rows)
+            plain, expected = _measured("plain", Path(name), options.rows)
             figures["plain_cpu_seconds"] = round(plain["cpu_seconds"], 2)
             figures["plain_peak_mb"] = round(plain["peak_mb"])
             figures["ratio_to_plain"] = round(ours["cpu_seconds"] / plain["cpu_seconds"], 2)

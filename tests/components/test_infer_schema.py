@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import Examples, Schema
+from components.artifacts import Examples
 from components.compute_statistics import compute_statistics
-from components.data.schema import DatasetSchema, Expectation, Severity, load_schema
 from components.infer_schema import infer_schema
 from components.read_csv import read_csv
+from components.schema.files import read_inferred
+from components.schema.schema import DatasetSchema, Expectation, Severity, load_schema
 from orchestration import ArgumentError, DataError, RunContext
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
@@ -147,6 +149,34 @@ def test_few_rows_make_no_rules_about_values() -> None:
     }
 
 
+def test_lists_and_structs() -> None:
+    table = pa.table(
+        {
+            "fixed": [[n, n, n] for n in range(90)],
+            "some": [[n] * (1 + n % 4) for n in range(90)],
+            "any": [[n] * (n % 4) for n in range(90)],
+            "empty": pa.array([[] for _ in range(90)], pa.list_(pa.int64())),
+            "struct": [{"a": n, "b": "x"} for n in range(90)],
+        }
+    )
+    schema = inferred(table)
+    lengths = "expect_column_list_lengths_to_be_between"
+    assert rules(schema, "fixed")[lengths] == {"min_value": 3, "max_value": 3, "mostly": 0.99}
+    assert rules(schema, "some")[lengths] == {"min_value": 1, "mostly": 0.99}
+    for name in ("any", "empty", "struct"):
+        assert lengths not in rules(schema, name)
+    assert schema.column("struct").type == "struct<a: int64, b: string>"
+
+
+def test_what_values_look_like_is_noted_and_no_rule() -> None:
+    table = pa.table({"mail": [f"person{n}@example.org" for n in range(90)], "n": [n / 7 for n in range(90)]})
+    schema = inferred(table)
+    assert (schema.column("mail").semantic, schema.column("n").semantic) == ("email", "")
+    assert set(rules(schema, "mail")) == {"expect_column_to_exist", "expect_column_values_to_not_be_null"}
+    torn = inferred(table, pa.table({"mail": [f"word {n}" for n in range(90)], "n": [0.5] * 90}))
+    assert torn.column("mail").semantic == ""
+
+
 def test_options() -> None:
     table = pa.table({"x": ["a", "b"] * 50, "y": [0.5] * 100})
     assert "expect_column_values_to_be_in_set" not in rules(inferred(table, max_categories=1), "x")
@@ -175,9 +205,7 @@ def test_the_files_are_readable_and_the_same_each_time() -> None:
         for _ in range(2)
     ]
     assert texts[0] == texts[1]
-    assert texts[0][0].splitlines()[1] == (
-        ' {"name": "x", "type": "string", "nullable": false, "serving": true},'
-    )
+    assert texts[0][0].splitlines()[1] == (' {"name": "x", "type": "string", "nullable": false},')
     suite = json.loads(texts[0][1])
     assert set(suite) == {"name", "meta", "expectations"}
     assert len(texts[0][1].splitlines()) == len(suite["expectations"]) + 2
@@ -216,9 +244,34 @@ def test_a_kept_schema_is_used_as_it_is(tmp_path: Path) -> None:
             "expect_column_values_to_be_in_set", {"column": "x", "value_set": ["a"]}, Severity.QUARANTINE
         ),
     )
-    assert out.metadata == {"columns": 1, "curated": True}
-    attached = Schema(str(tmp_path / "run" / "attachments" / "inferred"))
-    assert rules(load_schema(attached), "x")["expect_column_values_to_be_in_set"]["value_set"] == ["a", "b"]
+    assert out.metadata == {"columns": 1, "curated": True, "changes": 4}
+    found = read_inferred(out.path / "inferred.json")
+    assert rules(found, "x")["expect_column_values_to_be_in_set"]["value_set"] == ["a", "b"]
+    changes = (tmp_path / "run" / "attachments" / "schema-changes.txt").read_text()
+    assert 'kept      "x": values to be in set, value_set' in changes
+
+
+def test_a_kept_schema_that_follows_the_data(tmp_path: Path) -> None:
+    first = infer_schema(statistics_of(pa.table({"x": ["a", "b"] * 50, "old": [1.5] * 100})))
+    kept = tmp_path / "kept"
+    shutil.copytree(first.path, kept)
+    suite = (kept / "suite.json").read_text()
+    (kept / "suite.json").write_text(
+        suite.replace('"value_set": ["a", "b"]', '"value_set": ["a", "b", "mine"]')
+    )
+    before = {path.name: path.read_text() for path in kept.iterdir()}
+    moved = statistics_of(pa.table({"x": ["a", "c"] * 50, "new": [True] * 100}))
+    frozen = load_schema(infer_schema(moved, schema_file=str(kept)))
+    out = infer_schema(moved, schema_file=str(kept), frozen=False)
+    schema = load_schema(out)
+    assert [column.name for column in frozen.columns] == ["x", "old"]
+    assert [(column.name, column.vanished) for column in schema.columns] == [
+        ("x", False), ("new", False), ("old", True),
+    ]  # fmt: skip
+    values = rules(schema, "x")["expect_column_values_to_be_in_set"]["value_set"]
+    assert values == ["a", "b", "mine", "c"]
+    assert out.metadata == {"columns": 3, "curated": True, "changes": 3 + len(rules(schema, "new"))}
+    assert before == {path.name: path.read_text() for path in kept.iterdir()}
 
 
 def test_what_was_inferred_can_be_kept(tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ def test_the_first_push_makes_version_1_live(home: Path) -> None:
         "digest": model_digest(model),
         "previous": None,
     }
-    assert events == [{"kind": "push", "name": "taxi", "version": 1, "uri": str(folder), "alias": "champion"}]
+    assert events == [
+        {"kind": "pushes", "name": "taxi", "version": 1, "uri": str(folder), "alias": "champion"}
+    ]
     assert pushed.read_json("pushed.json") == {**pushed.metadata, "digest": model_digest(model)}
 
 

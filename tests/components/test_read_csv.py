@@ -221,14 +221,14 @@ def test_no_quarantine_folder_without_bad_rows(tmp_path: Path) -> None:
 
 
 def test_a_column_that_changes_type_names_files_line_and_value(tmp_path: Path) -> None:
-    first = write(tmp_path, "2026-11-01.csv", "id,fare\n1,12.5\n")
-    second = write(tmp_path, "2026-11-02.csv", "id,fare\n2,7.5\n3,n/a\n")
+    write(tmp_path, "2026-11-01.csv", "id,fare\n1,12.5\n")
+    write(tmp_path, "2026-11-02.csv", "id,fare\n2,7.5\n3,n/a\n")
     with pytest.raises(ColumnTypeError) as caught:
         read_csv(str(tmp_path / "*.csv"))
     lines = str(caught.value).splitlines()
     assert lines[0] == 'column "fare" changes type between files'
-    assert lines[1] == f"  expected  double  {first}"
-    assert lines[2] == f'  received  string  {second}, first at line 3: "n/a"'
+    assert lines[1] == "  expected  double  2026-11-01.csv"
+    assert lines[2] == '  received  string  2026-11-02.csv, first at line 3: "n/a"'
     assert lines[3].startswith("  at        ")
     assert lines[4] == '  next      read_csv(..., column_types={"fare": "double"}, null_values=["n/a"])'
 

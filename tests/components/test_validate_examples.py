@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Examples, Statistics
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validate_examples import Checked, validate_examples
 from components.validation.suite import Rule
 from orchestration import ArgumentError, DataError, GateError, RunContext
@@ -60,7 +60,7 @@ def test_a_broken_rule_stops_the_run_and_leaves_report_and_evidence(tmp_path: Pa
     assert "expect_column_values_to_be_between(column='fare', min_value=0)" in text
     assert "headrace show taxi-1 validate_examples" in text
     kept = sorted(path.name for path in (tmp_path / "attachments").iterdir())
-    assert kept == ["anomalies.json", "evidence.parquet", "report.html"]
+    assert kept == ["anomalies.json", "evidence.parquet", "validation.html"]
     evidence = pq.read_table(tmp_path / "attachments" / "evidence.parquet").to_pylist()
     assert [(row["split"], row["file"], row["row"], row["values"]) for row in evidence] == [
         ("eval", "part-00000.parquet", 1, '{"fare": -1.0}'),
@@ -105,8 +105,8 @@ def test_the_worst_comes_first() -> None:
     ("columns", "kind", "severity"),
     [
         ([{"name": "gone", "type": "int64"}], "column_missing", "fail"),
-        ([{"name": "fare", "type": "int64"}, {"name": "kind"}], "type_changed", "fail"),
-        ([{"name": "fare"}], "column_new", "warn"),
+        ([{"name": "fare", "type": "int64"}, {"name": "kind", "type": "string"}], "type_changed", "fail"),
+        ([{"name": "fare", "type": "double"}], "column_new", "warn"),
     ],
 )
 def test_the_schema_itself_is_checked(columns: list[Any], kind: str, severity: str, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pytest
 
 from components.compute_statistics import compute_statistics
-from components.data.schema import Severity
 from components.read_csv import read_csv
+from components.schema.schema import Severity
 from components.validate_examples import validate_examples
 from components.validation.suite import Rule
 from orchestration import Artifact, Beam, Files, HeadraceError, RunContext

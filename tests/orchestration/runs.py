@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestration.pipeline import Pipeline
-from orchestration.progress import Listener
 from orchestration.records import Run, State
-from orchestration.result import RunResult
+from orchestration.result import Listener, RunResult
 from orchestration.selection import select
 
 Runner = Callable[..., RunResult]

@@ -38,7 +38,6 @@ def test_a_timeout_leaves_no_process_behind(
     run: Runner, tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestration.workers.GRACE_SECONDS", 0.5)
-    monkeypatch.setattr("orchestration.workers.Child.stop.__defaults__", (0.5,))
     pids = tmp_path / "pids"
     result = run(running.hanging, pids=str(pids), stubborn=stubborn, timeout=2.0)
     assert result.nodes["hangs"].reason.startswith(

@@ -110,3 +110,23 @@ def test_stored_types_hold_no_dictionaries() -> None:
         [("a", pa.dictionary(pa.int32(), pa.large_string())), ("b", pa.large_list(pa.float16()))]
     )
     assert str(stored_type(kind)) == "struct<a: string, b: list<item: float>>"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "joined"),
+    [
+        ("list<item: int64>", "list<item: double>", "list<item: double>"),
+        ("list<item: null>", "list<item: string>", "list<item: string>"),
+        ("list<item: int64>", "list<item: string>", None),
+        ("list<item: int64>", "int64", None),
+        ("struct<a: int64>", "struct<a: double, b: string>", "struct<a: double, b: string>"),
+        ("struct<a: int64>", "struct<a: string>", None),
+        ("decimal128(10, 2)", "decimal128(8, 4)", "decimal128(12, 4)"),
+        ("decimal128(38, 0)", "decimal128(4, 4)", "decimal256(42, 4)"),
+        ("decimal256(76, 0)", "decimal128(4, 4)", None),
+    ],
+)
+def test_types_of_parts_are_joined_part_by_part(left: str, right: str, joined: str | None) -> None:
+    expected = None if joined is None else parse_type(joined)
+    assert join_types(parse_type(left), parse_type(right)) == expected
+    assert join_types(parse_type(right), parse_type(left)) == expected

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.hashing import hash_array, hash_rows, hash_texts, mix
+from components.data.hashing import hash_array, hash_rows, hash_texts, mix, rehash, uniform
 from tests.components.data.arrow_strategies import batch, cuts, pieces, rows
 
 
@@ -117,3 +117,10 @@ def test_hashes_stay_what_they_are() -> None:
     # Splits depend on them: another value here would deal every user's rows anew.
     known = pa.record_batch({"a": pa.array([1, None]), "b": pa.array(["x", "Zürich"])})
     assert hash_rows(known).tolist() == [0x2DBBCF65A5D3CCB2, 0xE9BAAAAB8DC2B71E]
+
+
+def test_samples_stay_what_they_are() -> None:
+    # As above: another value here would draw another sample of the same rows.
+    hashes = np.array([0, 1, 2**64 - 1], np.uint64)
+    assert rehash(hashes, 0).tolist() == [0x52173814641A12B7, 0x99AD58AAC80087B6, 0x1C27F43DAEE180B7]
+    assert uniform(hashes).tolist() == [0.0, 0.0, 1 - 2**-53]

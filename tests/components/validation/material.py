@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Examples, Schema, Statistics
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validation.suite import Rule
 
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"

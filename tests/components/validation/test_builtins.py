@@ -51,12 +51,15 @@ ARGUMENTS: dict[str, Any] = {
     "baseline_split": "all",
     "known_columns": ["a", "b", "t"],
     "arrow_type": "int64",
+    "item": 1,
+    "shape": [1],
+    "condition": "a <= b",
     **SQL,
 }
 # Where the common arguments do not fit: what is needed instead.
 SPECIAL: dict[str, dict[str, Any]] = {
-    "expect_table_column_count_to_equal": {"value": 5},
-    "expect_table_columns_to_match_ordered_list": {"column_list": ["a", "b", "t", "d", "l"]},
+    "expect_table_column_count_to_equal": {"value": 7},
+    "expect_table_columns_to_match_ordered_list": {"column_list": ["a", "b", "t", "d", "l", "w", "i"]},
     "expect_column_values_to_be_null": {"mostly": 0.0},
     "expect_column_values_to_be_decreasing": {"column": "b", "mostly": 0.3},
     "expect_column_values_to_not_be_in_set": {"value_set": [9]},
@@ -76,9 +79,16 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "expect_column_values_to_be_dateutil_parseable": {"column": "d"},
     "expect_column_values_to_match_strftime_format": {"column": "d", "strftime_format": "%Y-%m-%d"},
     "expect_column_values_to_be_utf8": {"column": "t"},
+    "expect_column_texts_to_be_numbers": {"column": "t", "mostly": 0.6},
+    "expect_column_values_to_be_images": {"column": "i"},
+    "expect_column_list_item_counts_to_be_between": {"column": "l"},
+    "expect_column_list_items_to_be_in_set": {"column": "l"},
+    "expect_column_list_item_lengths_to_be_between": {"column": "w", "min_value": 1},
+    "expect_column_list_shapes_to_be": {"column": "l", "mostly": 0.3},
+    "expect_column_pair_list_lengths_to_be_equal": {"column_A": "l", "column_B": "w"},
     "expect_column_list_lengths_to_be_between": {"column": "l"},
-    "expect_table_columns_to_match_set": {"column_set": ["a", "b", "t", "d", "l"]},
-    "expect_table_columns_to_be_known": {"known_columns": ["a", "b", "t", "d", "l"]},
+    "expect_table_columns_to_match_set": {"column_set": ["a", "b", "t", "d", "l", "w", "i"]},
+    "expect_table_columns_to_be_known": {"known_columns": ["a", "b", "t", "d", "l", "w", "i"]},
     "expect_column_chi_square_probability_to_be_greater_than": {"threshold": 0.5},
 }
 TABLE = pa.table(
@@ -88,6 +98,8 @@ TABLE = pa.table(
         "t": ["1", "2", "[3]"],
         "d": ["2024-01-02", "2024-01-03", "2024-02-01"],
         "l": [[1], [], [1, 2]],
+        "w": [["one"], [], ["two", "three"]],
+        "i": [b"\x89PNG\r\n\x1a\n", b"BM", None],
     }
 )
 

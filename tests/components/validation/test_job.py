@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validate_examples import validate_examples
 from components.validation import job
 from components.validation.job import tasks

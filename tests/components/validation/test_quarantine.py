@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Examples
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validate_examples import Checked, validate_examples
 from components.validation.suite import Rule
 from orchestration import GateError

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from components.artifacts import Schema
-from components.data.schema import Severity
+from components.schema.schema import Severity
 from components.validation.suite import Rule, SuiteError, expectation, rules_of
+from orchestration import ArgumentError, DataError
 
 
 def schema(expectations: Any, columns: Any = ()) -> Schema:
@@ -42,16 +43,16 @@ def test_columns_imply_types_missing_values_and_no_other_columns() -> None:
 
 def test_what_the_suite_says_about_missing_values_wins() -> None:
     written = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "a", "mostly": 0.5}}
-    rules = rules_of(schema([written], [{"name": "a", "nullable": False}]))
+    rules = rules_of(schema([written], [{"name": "a", "type": "int64", "nullable": False}]))
     assert [rule.kwargs.get("mostly") for rule in rules if "null" in rule.type] == [0.5]
 
 
 @pytest.mark.parametrize(
     ("entries", "headline"),
     [
-        ("nothing", "is no suite"),
-        ([3], "expectation 1 of suite.json is no expectation"),
-        ([{"type": "expect_column_to_exist", "kwargs": [1]}], "is no expectation"),
+        ("nothing", "lists no expectations"),
+        ([3], "expectation 1 cannot be used: it is no expectation"),
+        ([{"type": "expect_column_to_exist", "kwargs": [1]}], "it is no expectation"),
         (
             [{"type": "expect_column_to_exist", "kwargs": {}, "meta": {"severity": "panic"}}],
             "unknown severity",
@@ -59,15 +60,43 @@ def test_what_the_suite_says_about_missing_values_wins() -> None:
     ],
 )
 def test_a_broken_suite_is_refused(entries: Any, headline: str) -> None:
-    with pytest.raises(SuiteError, match=headline):
+    with pytest.raises(DataError, match=headline):
         rules_of(schema(entries))
 
 
-def test_broken_columns_are_refused() -> None:
-    out = schema([])
-    out.write_json("schema.json", {"columns": [{"type": "int64"}]})
-    with pytest.raises(SuiteError, match="lists no columns"):
-        rules_of(out)
+@pytest.mark.parametrize(
+    ("columns", "headline"),
+    [
+        ([{"type": "int64"}], "missing required field `name`"),
+        ([{"name": "a"}], "missing required field `type`"),
+        ([{"name": "a", "type": "int63"}], "names a type that does not exist"),
+        ([{"name": "a", "type": "int64"}] * 2, 'names column "a" twice'),
+    ],
+)
+def test_broken_columns_are_refused(columns: list[Any], headline: str) -> None:
+    with pytest.raises(DataError, match=headline):
+        rules_of(schema([], columns))
+
+
+def test_an_environment_has_its_own_columns_and_rules() -> None:
+    columns = [
+        {"name": "fare", "type": "double"},
+        {"name": "tips", "type": "double", "nullable": False, "not_in": ["serving"]},
+    ]
+    entries = [{"type": "expect_column_to_exist", "kwargs": {"column": name}} for name in ("fare", "tips")]
+    assert {name for rule in rules_of(schema(entries, columns)) for name in rule.columns} == {"fare", "tips"}
+    serving = rules_of(schema(entries, columns), "serving")
+    assert {name for rule in serving for name in rule.columns} == {"fare"}
+    assert serving[-1].kwargs == {"known_columns": ["fare", "tips"]}, "a label in a log is nothing new"
+    with pytest.raises(ArgumentError, match='no environment "servign"'):
+        rules_of(schema(entries, columns), "servign")
+
+
+def test_an_optional_column_that_is_absent_is_not_checked() -> None:
+    columns = [{"name": "a", "type": "int64"}, {"name": "b", "type": "int64", "optional": True}]
+    both = rules_of(schema([], columns), present=["a", "b"])
+    assert {name for rule in both for name in rule.columns} == {"a", "b"}
+    assert {name for rule in rules_of(schema([], columns), present=["a"]) for name in rule.columns} == {"a"}
 
 
 def test_an_unknown_expectation_is_an_error_with_a_suggestion() -> None:

@@ -1,0 +1,1 @@
+"""New data against old without a pipeline: ``headrace data``."""

@@ -1,0 +1,1 @@
+"""Files, tables and queries become rows: formats, spans, splits, filters."""

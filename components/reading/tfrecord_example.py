@@ -1,0 +1,88 @@
+"""``tf.Example`` without TensorFlow: the message built from its own description, and what a record holds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf import (  # type: ignore[import-untyped]  # ships no types
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+)
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
+
+# Values of one feature: what they are, and the values themselves.
+Feature = tuple[str, list[Any]]
+
+_PACKAGE = "headrace.example"
+_LISTS = {"bytes": "TYPE_BYTES", "float": "TYPE_FLOAT", "int64": "TYPE_INT64"}
+
+
+def parse(data: bytes) -> Mapping[str, Any]:
+    """Return a record's features by name, as messages; ask with ``in`` before taking one.
+
+    Raises:
+        ValueError: The bytes are no ``tf.Example``.
+    """
+    try:
+        features: Mapping[str, Any] = _message().FromString(data).features.feature
+    except DecodeError as error:
+        raise ValueError("it is no tf.Example") from error
+    return features
+
+
+def values_of(feature: Any) -> tuple[str, Sequence[Any]] | None:
+    """Return what a feature's values are (``"bytes"``, ``"float"`` or ``"int64"``), and the values."""
+    kind = feature.WhichOneof("kind")
+    if kind == "bytes_list":
+        return "bytes", feature.bytes_list.value
+    if kind == "int64_list":
+        return "int64", feature.int64_list.value
+    return ("float", feature.float_list.value) if kind == "float_list" else None
+
+
+def encode(features: dict[str, Feature]) -> bytes:
+    """Return features as the bytes of a ``tf.Example``; what :func:`parse` takes apart."""
+    example = _message()()
+    for name, (kind, values) in features.items():
+        chosen = getattr(example.features.feature[name], f"{kind}_list")
+        chosen.SetInParent()
+        chosen.value.extend(values)
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+@functools.cache
+def _message() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="headrace/example.proto", package=_PACKAGE, syntax="proto3"
+    )
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for number, (kind, type_) in enumerate(_LISTS.items(), 1):
+        holder = f"{kind.capitalize()}List"
+        values = file.message_type.add(name=holder)
+        _add(values, "value", 1, type_, repeated=True)
+        _add(feature, f"{kind}_list", number, f".{_PACKAGE}.{holder}").oneof_index = 0
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    _add(entry, "key", 1, "TYPE_STRING")
+    _add(entry, "value", 2, f".{_PACKAGE}.Feature")
+    _add(features, "feature", 1, f".{_PACKAGE}.Features.FeatureEntry", repeated=True)
+    _add(file.message_type.add(name="Example"), "features", 1, f".{_PACKAGE}.Features")
+    pool = descriptor_pool.DescriptorPool()  # its own: TensorFlow's may be loaded, too
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
+
+
+def _add(message: Any, name: str, number: int, kind: str, *, repeated: bool = False) -> Any:
+    proto = descriptor_pb2.FieldDescriptorProto
+    field = message.field.add(name=name, number=number)
+    field.label = proto.LABEL_REPEATED if repeated else proto.LABEL_OPTIONAL
+    if kind.startswith("."):
+        field.type, field.type_name = proto.TYPE_MESSAGE, kind
+    else:
+        field.type = getattr(proto, kind)
+    return field

@@ -1,0 +1,1 @@
+"""What rows should look like: values, files, inference, a person's edits, TFX's format."""

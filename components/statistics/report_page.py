@@ -1,0 +1,179 @@
+"""Statistics as one self-contained HTML page that sorts, filters and overlays the splits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from components.statistics.report.columns import column_json, difference, notes, slice_json
+from components.statistics.statistics import ColumnStatistics, DatasetStatistics, SplitStatistics
+
+_SCRIPTS = ("base.js", "charts.js", "details.js", "changes.js", "table.js", "start.js")
+_MOST_SLICE_CELLS = 40_000
+_MOST_BINS = 40
+_MOVED = 0.1
+_ENOUGH = 100
+Split = tuple[str, SplitStatistics, bool]
+
+
+def render_report(
+    statistics: DatasetStatistics,
+    *,
+    title: str = "Statistics",
+    baseline: DatasetStatistics | None = None,
+    changes: Sequence[Mapping[str, Any]] | None = None,
+    apart: Mapping[str, float] | None = None,
+) -> str:
+    """Return the page; it needs no network and no storage, and equal statistics give equal pages.
+
+    Args:
+        statistics: What to show.
+        title: Heading.
+        baseline: Older statistics to draw behind the new ones; columns are matched by name.
+        changes: What changed since the baseline, shown first, worst first: ``{"column", "severity",
+            "message"}`` and, where there are some, ``"details"`` with ``formula``, ``threshold`` and
+            ``bins`` (``{"bin", "baseline", "observed"}``). Without it, and where the data has spans,
+            what moved since the last span.
+        apart: How far each column lies from the baseline, 0 to 1, where it has been measured; bins that
+            are not shared do not tell.
+    """
+    page = _asset("page.html")
+    for mark, text in (
+        ("/*STYLE*/", _asset("style.css")),
+        ("/*SCRIPT*/", "".join(_asset(name) for name in _SCRIPTS)),
+        # Last: a value may look like a mark.
+        ("/*DATA*/", _embedded(_payload(statistics, title, baseline, changes, apart or {}))),
+    ):
+        page = page.replace(mark, text, 1)
+    return page
+
+
+def _asset(name: str) -> str:
+    return resources.files("components.statistics.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _embedded(value: Any) -> str:
+    # Inside a script element only "</" and "<!--" could end or change the mode of the text.
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    return text.replace("<", "\\u003c").encode("utf-8", "replace").decode()  # no lone surrogates
+
+
+def _payload(
+    statistics: DatasetStatistics,
+    title: str,
+    baseline: DatasetStatistics | None,
+    changes: Sequence[Mapping[str, Any]] | None,
+    apart: Mapping[str, float],
+) -> dict[str, Any]:
+    # The baseline first, then the largest split: they are drawn as areas, the others as lines above.
+    shown: list[Split] = [
+        *((name, split, True) for name, split in _ordered(baseline)),
+        *((name, split, False) for name, split in _ordered(statistics)),
+    ]
+    by_name = [{column.name: column for column in split.columns} for _, split, _ in shown]
+    names = list(dict.fromkeys(name for known in reversed(by_name) for name in known))
+    columns = [
+        _column(place, [known.get(name) for known in by_name], apart.get(name))
+        for place, name in enumerate(names)
+    ]
+    places = {name: place for place, name in enumerate(names)}
+    spans, against = _since_last_span(statistics)
+    return {
+        "against": "against the baseline" if baseline is not None else against,
+        "bases": sum(is_base for *_, is_base in shown),
+        "changes": [_change(one) for one in changes] if changes is not None else spans,
+        "columns": columns,
+        "label": statistics.label,
+        "method": _method(statistics),
+        "shares": _shares(statistics),
+        "at99": next((at for at, share in enumerate(_shares(statistics)) if share == 0.99), 0),
+        "splits": [_split(name, split, is_base, places, len(names)) for name, split, is_base in shown],
+        "title": title,
+        "weight": statistics.weight,
+    }
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a change with the bins that moved most; the others together."""
+    details = change.get("details") or {}
+    bins = details.get("bins") or []
+    kept = {name: change.get(name) for name in ("column", "severity", "message")}
+    if not bins:
+        return kept
+    sums = [max(1, sum(entry[side] for entry in bins)) for side in ("baseline", "observed")]
+    moved = [-abs(entry["baseline"] / sums[0] - entry["observed"] / sums[1]) for entry in bins]
+    most = set(sorted(range(len(bins)), key=lambda place: moved[place])[:_MOST_BINS])
+    shown = [entry for place, entry in enumerate(bins) if place in most]
+    rest = [entry for place, entry in enumerate(bins) if place not in most]
+    if rest:
+        sides = {side: sum(entry[side] for entry in rest) for side in ("baseline", "observed")}
+        shown.append({"bin": f"{len(rest):,} others", **sides})
+    facts = {name: details.get(name) for name in ("formula", "threshold")}
+    return {**kept, "details": {**facts, "bins": shown}}
+
+
+def _ordered(statistics: DatasetStatistics | None) -> list[tuple[str, SplitStatistics]]:
+    splits = statistics.splits.items() if statistics is not None else ()
+    return sorted(splits, key=lambda item: (-item[1].rows, item[0]))
+
+
+def _column(place: int, found: list[ColumnStatistics | None], measured: float | None) -> dict[str, Any]:
+    kept = [one for one in found if one is not None]
+    apart = difference(kept) if measured is None else measured
+    return {**column_json(found), "place": place, "apart": apart, "notes": notes(kept, apart)}
+
+
+def _shares(statistics: DatasetStatistics) -> list[float]:
+    """Return the shares at which quantiles are known; the same for all columns."""
+    for split in statistics.splits.values():
+        for column in split.columns:
+            for numbers in (column.numbers, column.lengths):
+                if numbers is not None and numbers.quantiles:
+                    return [share for share, _ in numbers.quantiles]
+    return []
+
+
+def _split(
+    name: str, split: SplitStatistics, is_base: bool, places: Mapping[str, int], columns: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "rows": split.rows}
+    if is_base:
+        found["base"] = True
+    if split.label_sample is not None:
+        found["classes"] = [vars(one) for one in split.label_sample.classes]
+    slices = [(group.by, one) for group in split.slices for one in group.slices]
+    if slices and not is_base:
+        kept = slices[: max(1, _MOST_SLICE_CELLS // max(columns, 1))]
+        found["slices"] = [slice_json(by, one, places) for by, one in kept]
+    return found
+
+
+def _since_last_span(statistics: DatasetStatistics) -> tuple[list[dict[str, Any]] | None, str]:
+    """Return the columns that moved from the last span but one to the last, the most moved first."""
+    moved: list[tuple[float, dict[str, Any]]] = []
+    against = ""
+    for name, split in _ordered(statistics):
+        two = [span for span in split.spans if span.columns][-2:]
+        if len(two) < 2:
+            continue
+        against = f"span {two[1].span} ({two[1].rows:,} rows) against {two[0].span} ({two[0].rows:,} rows)"
+        for before, now in zip(two[0].columns, two[1].columns, strict=True):
+            apart = difference([before, now])
+            if apart is not None and apart > _MOVED and min(before.present, now.present) >= _ENOUGH:
+                message = f'"{now.name}" of {name}: (cumulated) shares differ by {apart:.3g}'
+                moved.append((-apart, {"column": now.name, "severity": "warn", "message": message}))
+    if not against:
+        return None, ""
+    return [change for _, change in sorted(moved, key=lambda pair: (pair[0], str(pair[1])))], against
+
+
+def _method(statistics: DatasetStatistics) -> str:
+    return (
+        "Columns with few distinct values (65,536 in small data, 4,096 in large) are described exactly. "
+        "Beyond that, distinct counts (~) have a standard error of 1.6 %, quantiles a rank error of at most "
+        f"{statistics.quantile_error:.2%}, and counts of frequent values may be a little too low. Areas are "
+        "shares of a split's values; where one bin holds nearly all, bins lie between quantiles and the last "
+        "hundredth is left out."
+    )

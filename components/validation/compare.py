@@ -1,0 +1,304 @@
+"""New data beside a baseline: the schema's rules on its rows, and its statistics beside the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from components.schema.schema import Severity
+from components.validation.anomalies import NOT_CHECKED, Anomaly
+from components.validation.comparison import Comparison, compare_column, not_compared
+from components.validation.drift_rules import DriftRules
+from components.validation.drift_wording import sentence
+from components.validation.metrics import plain
+from components.validation.suite import Rule
+from orchestration import ArgumentError, DataError
+
+if TYPE_CHECKING:
+    from components.artifacts import Examples, Schema, Statistics
+    from components.statistics.statistics import DatasetStatistics, SpanStatistics, SplitStatistics
+    from orchestration import Beam
+
+_KINDS = {
+    "values": "distribution_changed",
+    "lengths": "distribution_changed",
+    "missing": "missing_share_changed",
+    "meaning": "meaning_changed",
+    "not_finite": "values_not_finite",
+    "rows": "row_count_changed",
+}
+_MEASURED_KINDS = {"range": "range_left", "sign": "range_left", "unseen": "values_new"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with some data, or different from its baseline.
+
+    Attributes:
+        anomalies: Worst first.
+        comparisons: Every comparison with the baseline, by split.
+        evidence: The first rows that broke each broken rule.
+        rows: Rows of the new data by split.
+        checks: How many rules were checked in each split.
+    """
+
+    anomalies: list[Anomaly]
+    comparisons: dict[str, list[Comparison]] = field(default_factory=dict)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    checks: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is of severity ``fail``."""
+        return any(anomaly.severity is Severity.FAIL for anomaly in self.anomalies)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the anomalies as ``{"anomalies": […]}``."""
+        return {"anomalies": [anomaly.as_json() for anomaly in self.anomalies]}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The comparisons of data with a baseline.
+
+    Attributes:
+        baseline: What the baseline is, for people.
+        compared: Every comparison, by split.
+        itself: Whether the baseline is the data itself, so that nothing can differ.
+    """
+
+    baseline: str
+    compared: dict[str, list[Comparison]]
+    itself: bool = False
+
+    @property
+    def anomalies(self) -> list[Anomaly]:
+        """The alerts among the comparisons."""
+        found = anomalies_of(self.compared, self.baseline)
+        if self.itself:
+            rule = Rule("drift_baseline", {"baseline": self.baseline}, Severity.WARN)
+            message = (
+                f"nothing was compared: the {self.baseline} is the data itself, so there is no other yet"
+            )
+            found.append(Anomaly("", None, NOT_CHECKED, Severity.WARN, message, None, None, None, rule))
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all comparisons as JSON."""
+        splits = {split: [plain(vars(one)) for one in own] for split, own in self.compared.items()}
+        return {"baseline": self.baseline, "itself": self.itself, "splits": splits}
+
+
+def without_repeats(drift: list[Anomaly], broken: list[Anomaly]) -> list[Anomaly]:
+    """Return the anomalies of a comparison without those that the schema's rules have found already."""
+    known = {(one.split, one.column) for one in broken if one.kind in ("column_missing", "type_changed")}
+    return [one for one in drift if one.kind != NOT_CHECKED or (one.split, one.column) not in known]
+
+
+def compare(
+    baseline: Statistics,
+    statistics: Statistics,
+    examples: Examples | None = None,
+    schema: Schema | None = None,
+    rules: DriftRules = DriftRules(),  # noqa: B008 - frozen
+    *,
+    baseline_split: str | None = None,
+    environment: str | None = None,
+    beam: Beam | None = None,
+) -> Findings:
+    """Hold data against a baseline and, where a schema is given, against the schema's rules.
+
+    Args:
+        baseline: Statistics to compare with.
+        statistics: Statistics of the data.
+        examples: The data's rows; needed to hold them against a schema.
+        schema: The rules; None to compare only.
+        rules: How much may differ.
+        baseline_split: The baseline's split to compare every split with. By default the one of the
+            same name, or the only one.
+        environment: The schema's environment, as for ``validate_examples``.
+        beam: Runs the pass over the rows.
+
+    Raises:
+        ArgumentError: There is no split to compare with.
+        DataError: Statistics, rows or rules cannot be used.
+    """
+    from components.statistics.statistics import load_statistics
+    from components.validation.suite import known_columns, rules_of
+
+    columns = None if schema is None else known_columns(schema, environment)
+    before, now = load_statistics(baseline), load_statistics(statistics)
+    compared = compare_splits(before, now, rules, columns=columns, baseline_split=baseline_split)
+    found = anomalies_of(compared)
+    rows = {split: described.rows for split, described in sorted(now.splits.items())}
+    if schema is None or examples is None:
+        return Findings(sorted(found, key=lambda anomaly: anomaly.order), compared, [], rows)
+    from components.validation.job import tasks
+    from components.validation.run import judge_examples
+    from orchestration import Beam as LocalBeam
+
+    chosen = rules_of(schema, environment, tasks(examples, examples.splits)[1].names)
+    judged = judge_examples(examples, chosen, examples.splits, beam or LocalBeam())
+    broken = judged.anomalies()
+    problems = sorted([*broken, *without_repeats(found, broken)], key=lambda anomaly: anomaly.order)
+    return Findings(problems, compared, judged.evidence(), rows, len(judged.checks))
+
+
+def compare_splits(
+    before: DatasetStatistics,
+    now: DatasetStatistics,
+    rules: DriftRules,
+    *,
+    splits: Iterable[str] | None = None,
+    columns: Sequence[str] | None = None,
+    baseline_split: str | None = None,
+) -> dict[str, list[Comparison]]:
+    """Return every comparison, by split of the data.
+
+    Args:
+        before: The baseline.
+        now: The data.
+        rules: How much may differ.
+        splits: Splits of the data; all of them by default.
+        columns: Columns to compare; those of either side by default.
+        baseline_split: As for :func:`compare`.
+
+    Raises:
+        ArgumentError: There is no split to compare with.
+    """
+    return {
+        split: _compare_split(
+            before.splits[baseline_of(before, split, baseline_split)], now.splits[split], rules, columns
+        )
+        for split in sorted(now.splits if splits is None else splits)
+    }
+
+
+def compare_spans(
+    statistics: DatasetStatistics, rules: DriftRules, *, splits: Iterable[str], columns: Sequence[str]
+) -> dict[str, list[Comparison]]:
+    """Return the comparisons of each split's last span with the one before it.
+
+    Raises:
+        DataError: A split has only one span.
+    """
+    found = {}
+    for split in sorted(splits):
+        spans = [span for span in statistics.splits[split].spans if span.columns]
+        if len(spans) < 2:
+            raise DataError(
+                f'split "{split}" has no earlier span to compare with',
+                expected="at least two spans, read by a pattern with {SPAN} or a date",
+                received=", ".join(span.span for span in statistics.splits[split].spans) or "no spans",
+            )
+        found[split] = _compare_split(spans[-2], spans[-1], rules, columns)
+    return found
+
+
+def baseline_of(before: DatasetStatistics, split: str, baseline_split: str | None) -> str:
+    """Return which split of the baseline a split is compared with.
+
+    Raises:
+        ArgumentError: There is none, or it would be a guess.
+    """
+    known = sorted(before.splits)
+    if baseline_split is None and split not in known and len(known) == 1:
+        return known[0]
+    wanted = baseline_split or split
+    if wanted not in known:
+        raise ArgumentError(
+            f'the baseline has no split "{wanted}"',
+            expected="baseline_split=" + " or ".join(f'"{name}"' for name in known),
+            received=f'split "{split}" of the data, baseline_split={baseline_split!r}',
+        )
+    return wanted
+
+
+def _compare_split(
+    before: SplitStatistics | SpanStatistics,
+    now: SplitStatistics | SpanStatistics,
+    rules: DriftRules,
+    columns: Sequence[str] | None,
+) -> list[Comparison]:
+    one = {column.name: column for column in before.columns}
+    two = {column.name: column for column in now.columns}
+    found = _rows(before.rows, now.rows, rules)
+    for name in dict.fromkeys([*one, *two]) if columns is None else columns:
+        if rules.columns.get(name) == ():
+            continue
+        if name in one and name in two:
+            found += compare_column(one[name], two[name], rules)
+        elif name in one:
+            found.append(not_compared(name, "column", "the data has no such column", rules))
+        elif name in two:
+            found.append(not_compared(name, "column", "the baseline has no such column", rules))
+    return found
+
+
+def _rows(before: int, now: int, rules: DriftRules) -> list[Comparison]:
+    if rules.min_rows is None and rules.max_rows is None:
+        return []
+    if not before:
+        return [not_compared("", "rows", "the baseline has no rows", rules)]
+    ratio = now / before
+    low, high = rules.min_rows or 0.0, rules.max_rows if rules.max_rows is not None else float("inf")
+    over = low if ratio < low else high if ratio > high else None
+    details = {
+        "measure": "rows",
+        "formula": "Rows of the data divided by rows of the baseline.",
+        "threshold": over,
+        "limits": {"min_rows": rules.min_rows, "max_rows": rules.max_rows},
+        "bins": [{"bin": "rows", "baseline": before, "observed": now}],
+    }
+    severity = None if over is None else rules.rows_severity
+    return [Comparison("", "rows", "rows", ratio, over, severity, "", details)]
+
+
+def anomalies_of(compared: dict[str, list[Comparison]], baseline: str = "baseline") -> list[Anomaly]:
+    """Return the anomalies among comparisons: for each column and subject the gravest alert of each kind.
+
+    Args:
+        compared: Comparisons by split.
+        baseline: What the baseline is, for people.
+    """
+    found: dict[tuple[str, str, str, str], Anomaly] = {}
+    for split, own in compared.items():
+        for one in own:
+            if one.severity is None:
+                continue
+            anomaly = _anomaly(split, one, one.severity, baseline)
+            key = (split, one.column, one.subject, anomaly.kind)
+            known = found.get(key)
+            if known is None or _gravity(anomaly) < _gravity(known):
+                found[key] = anomaly
+    return list(found.values())
+
+
+def _rows_concerned(one: Comparison) -> int | None:
+    """Return how many rows an alert is about, where it is about rows."""
+    if one.subject in ("missing", "not_finite", "rows"):
+        return int(one.details["bins"][0]["observed"])
+    new = one.details.get("new_values")
+    return round(one.value * one.details["observed"]["count"]) if new and one.value is not None else None
+
+
+def _gravity(anomaly: Anomaly) -> tuple[Any, ...]:
+    over = anomaly.value / anomaly.threshold if anomaly.value is not None and anomaly.threshold else 0.0
+    return anomaly.order[0], -over
+
+
+def _anomaly(split: str, one: Comparison, severity: Severity, baseline: str) -> Anomaly:
+    kwargs = {"column": one.column} if one.column else {}
+    rule = Rule(f"drift_{one.measure or one.subject}", {**kwargs, "baseline": baseline}, severity)
+    column = one.column or None
+    where = f'column "{one.column}" of split {split}' if column else f"split {split}"
+    if one.value is None:
+        message = f"{where} cannot be compared with the {baseline}: {one.reason}"
+        return Anomaly(split, column, NOT_CHECKED, severity, message, None, None, None, rule)
+    kind = _MEASURED_KINDS.get(one.measure, _KINDS[one.subject])
+    rows = _rows_concerned(one)
+    message = f"{where}: {sentence(one)}"
+    details = plain(one.details)
+    return Anomaly(split, column, kind, severity, message, rows, one.value, one.limit, rule, details)
