@@ -72,7 +72,7 @@ class Statistics(Artifact):
 
 
 class Schema(Artifact):
-    """What the data should look like: ``schema.json`` (Arrow) and ``suite.json`` (expectations)."""
+    """What the data should look like: ``schema.json`` (columns), ``suite.json``, ``inferred.json``."""
 
 
 class Validation(Artifact):
