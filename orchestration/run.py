@@ -155,6 +155,8 @@ def _carry_out(coordinator: Coordinator) -> RunResult:
         undelivered = feeder.finish(FLUSH_SECONDS) if feeder else 0
         if feeder and undelivered and feeder.trouble:
             coordinator.listener.note(f"MLflow: {feeder.trouble}")
+        for refused in feeder.rejected if feeder else ():
+            coordinator.listener.note(f"MLflow refused {refused}")
     seconds, counts = time.monotonic() - began, {name: tries[name] for name in names}
     return replace(result, seconds=seconds, attempts=counts, undelivered=undelivered)
 
