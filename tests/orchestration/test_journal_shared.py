@@ -83,6 +83,19 @@ def test_processes_open_one_empty_journal_at_once_and_share_it(journal_url: str)
         journal.close()
 
 
+def test_those_who_make_a_journal_at_the_same_time_wait_for_each_other(tmp_path: Path) -> None:
+    def open_(url: str) -> int:
+        journal = Journal.open(url)
+        try:
+            return len(journal.runs())
+        finally:
+            journal.close()
+
+    for number in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(open_, [f"sqlite:///{tmp_path / f'{number}.db'}"] * 8)) == [0] * 8
+
+
 def _use_journal(url: str, number: int) -> str:
     journal = Journal.open(url)
     run = a_run(f"r{number}")

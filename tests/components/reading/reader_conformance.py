@@ -227,7 +227,8 @@ def write_delta(pieces: Sequence[pa.Table], folder: Path) -> None:
     import deltalake
 
     for piece in pieces:
-        deltalake.write_deltalake(folder, piece, mode="append")
+        # In one chunk: several are written in whatever order its threads get to them.
+        deltalake.write_deltalake(folder, piece.combine_chunks(), mode="append")
 
 
 def write_iceberg(pieces: Sequence[pa.Table], folder: Path) -> None:
