@@ -10,7 +10,7 @@ from components.reading.splits import SplitRules
 from orchestration import Beam, RunContext, component, require
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 @component(imports=("pyarrow.parquet", "apache_beam"))
@@ -62,6 +62,7 @@ def read_csv(
         DataError: No file, no row, a byte, a row or a type that does not fit; names file and line.
     """
     require(on_bad_rows in ("fail", "quarantine"), "on_bad_rows", '"fail" or "quarantine"', on_bad_rows)
+    from components.data.column_types import stored_types
     from components.reading.csv_dialect import CsvDialect
     from components.reading.csv_reader import CsvReader
     from components.reading.ingest import ingest
@@ -69,14 +70,8 @@ def read_csv(
 
     names = tuple(column_names) if column_names is not None else None
     dialect = CsvDialect(delimiter, escape, encoding, header, names, tuple(null_values or ()))
-    reader = CsvReader(dialect, _stored(column_types or {}), quarantine=on_bad_rows == "quarantine")
+    reader = CsvReader(dialect, stored_types(column_types), quarantine=on_bad_rows == "quarantine")
     spans = SpanWindow.of(span, missing_spans)
     into = Splits.of(splits, split_by, split_column, split_time)
     selection = RowSelection(spans, into, RowFilter.of(where, sample, seed), unknown_split)
     return ingest(files, reader, selection, beam, run)
-
-
-def _stored(types: dict[str, str]) -> dict[str, pa.DataType]:
-    from components.data.column_types import parse_type, stored_type
-
-    return {name: stored_type(parse_type(kind)) for name, kind in types.items()}

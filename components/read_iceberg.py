@@ -55,6 +55,6 @@ def read_iceberg(
     into = Splits.of(splits, split_by, split_column, split_time)
     selection = RowSelection(SpanWindow(), into, RowFilter.of(where, sample, seed), unknown_split)
     name = IcebergTable(table)
-    where = absolute(name.table) if "/" in name.table else name.table
-    reader = IcebergReader(IcebergTable(where, snapshot=open_iceberg(name).snapshot))
+    place = absolute(name.table) if "/" in name.table else name.table
+    reader = IcebergReader(IcebergTable(place, snapshot=open_iceberg(name).snapshot))
     return ingest_groups(reader.sources(), reader, selection, beam, run)

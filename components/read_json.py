@@ -64,14 +64,14 @@ def read_json(
             ``double`` column would round; names file and line.
     """
     require(on_bad_rows in ("fail", "quarantine"), "on_bad_rows", '"fail" or "quarantine"', on_bad_rows)
-    from components.data.column_types import parse_type, stored_type
+    from components.data.column_types import stored_types
     from components.reading.csv_dialect import CsvDialect
     from components.reading.ingest import ingest
     from components.reading.json_reader import JsonReader
     from components.reading.row_selection import RowFilter, RowSelection, SpanWindow, Splits
 
     checked = CsvDialect(encoding=encoding)  # the one place that knows text encodings
-    types = {name: stored_type(parse_type(kind)) for name, kind in (column_types or {}).items()}
+    types = stored_types(column_types)
     reader = JsonReader(types, checked.encoding, quarantine=on_bad_rows == "quarantine")
     into = Splits.of(splits, split_by, split_column, split_time)
     spans = SpanWindow.of(span, missing_spans)

@@ -66,7 +66,7 @@ def read_sql(
     """
     require(driver in ("sqlalchemy", "adbc"), "driver", '"sqlalchemy" or "adbc"', driver)
     require(1 <= partitions <= 10_000, "partitions", "1 to 10,000", partitions)
-    from components.data.column_types import parse_type, stored_type
+    from components.data.column_types import stored_types
     from components.reading.ingest import ingest_groups
     from components.reading.row_selection import RowFilter, RowSelection, SpanWindow, Splits
     from components.reading.sql_database import POSTGRES, connected, exported_snapshot
@@ -74,7 +74,7 @@ def read_sql(
     from components.reading.sql_reader import SqlReader
 
     source = SqlQuery(query)  # outside a pipeline it may be its JSON text
-    types = {name: stored_type(parse_type(kind)) for name, kind in (column_types or {}).items()}
+    types = stored_types(column_types)
     into = Splits.of(splits, split_by, split_column, split_time)
     selection = RowSelection(SpanWindow(), into, RowFilter.of(where, sample, seed), unknown_split)
     with exported_snapshot(source.url, "the query") as snapshot:

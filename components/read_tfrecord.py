@@ -62,12 +62,12 @@ def read_tfrecord(
         MissingExtraError: ``headrace[tfrecord]`` is not installed.
     """
     require(on_bad_rows in ("fail", "quarantine"), "on_bad_rows", '"fail" or "quarantine"', on_bad_rows)
-    from components.data.column_types import parse_type, stored_type
+    from components.data.column_types import stored_types
     from components.reading.ingest import ingest
     from components.reading.row_selection import RowFilter, RowSelection, SpanWindow, Splits
     from components.reading.tfrecord_reader import TfRecordReader
 
-    types = {name: stored_type(parse_type(kind)) for name, kind in (column_types or {}).items()}
+    types = stored_types(column_types)
     reader = TfRecordReader(types, quarantine=on_bad_rows == "quarantine")
     into = Splits.of(splits, split_by, split_column, split_time)
     spans = SpanWindow.of(span, missing_spans)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.errors import ConfigurationError, HeadraceError
 from orchestration.secrets import redact
 from orchestration.settings import OFF, Settings
-from orchestration.tracking.database import make_whole
+from orchestration.tracking.connection import make_whole
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -14,10 +14,7 @@ from inspect import Signature
 from pathlib import PurePath
 from typing import Any
 
-from orchestration.closure import describe
 from orchestration.errors import ArgumentError, PipelineError, definition, did_you_mean, told
-
-stored = describe  # a run parameter as JSON, from which it is bound again when the run is resumed
 
 
 def signature_of(function: Callable[..., Any], what: str) -> Signature:

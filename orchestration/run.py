@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.closure import describe
 from orchestration.coordinator import Coordinator
 from orchestration.errors import HeadraceError, PipelineError, RunStateError
 from orchestration.external import Files
 from orchestration.graph import Graph
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
-from orchestration.parameters import stored
 from orchestration.pipeline import Pipeline, load_pipeline
 from orchestration.records import Attempt, Run, RunState, State, now
 from orchestration.result import Listener, RunResult, guarded
@@ -66,7 +66,7 @@ def run_pipeline(
     journal.mark_interrupted()
     options = {"selected": chosen, "cache": cache, "in_process": in_process, "scheduled_for": scheduled_for}
     place = str(pipeline.file.resolve()), str(project_root(pipeline.file.parent)), settings.profile
-    given = {name: stored(value, name) for name, value in parameters.items()}
+    given = {name: describe(value, name) for name, value in parameters.items()}
     shape = {"nodes": [{"name": node.name, "needs": list(node.needs)} for node in graph.sorted()]}
     name = f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     new = Run(name, pipeline.name, *place, given, options, shape, RunState.RUNNING, now(), now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -162,6 +162,15 @@ def misfits(texts: pa.Array, kind: pa.DataType) -> Iterator[int]:
     while (place := first_misfit(texts[start:], kind)) is not None:
         yield start + place
         start += place + 1
+
+
+def stored_types(stated: Mapping[str, str] | None) -> dict[str, pa.DataType]:
+    """Return the types a caller stated by column, as they are stored.
+
+    Raises:
+        ArgumentError: A name is no type.
+    """
+    return {name: stored_type(parse_type(kind)) for name, kind in (stated or {}).items()}
 
 
 def join_types(left: pa.DataType, right: pa.DataType, *, text: bool = False) -> pa.DataType | None:

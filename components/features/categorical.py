@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from components.features.checks import check_column, check_id_policy, check_whole, is_name
-from components.features.feature import Analysis, Analyzer, Graph, IdFeature, State
+from components.features.feature import Analysis, Analyzer, Graph, IdFeature, OneColumnFeature, State
 from components.features.numeric import no_value
 from orchestration import DataError, require
 
@@ -48,7 +48,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Vocabulary(IdFeature):
+class Vocabulary(OneColumnFeature, IdFeature):
     """A string or integer as an id: 0 missing, then values by frequency, then the unknown one.
 
     Attributes:
@@ -79,16 +79,6 @@ class Vocabulary(IdFeature):
     def name(self) -> str:
         """See :attr:`Feature.name`."""
         return f"{self.column}.vocabulary"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """See :attr:`Feature.columns`."""
-        return (self.column,)
-
-    @property
-    def nullable(self) -> bool:
-        """See :attr:`Feature.nullable`."""
-        return self.missing != "error"
 
     @property
     def analyzers(self) -> tuple[Analyzer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -69,7 +70,7 @@ class Analyzer:
 
 
 @dataclass(frozen=True)
-class Feature:
+class Feature(ABC):
     """One feature: dense (``float32`` columns) or ids (one integer column with a cardinality).
 
     Attributes:
@@ -81,14 +82,14 @@ class Feature:
     accepts: ClassVar[tuple[Dtype, ...]] = ()
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Its name in the transformed rows, unique in a specification."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """Raw columns it reads by itself."""
-        raise NotImplementedError
 
     @property
     def nullable(self) -> bool:
@@ -100,6 +101,7 @@ class Feature:
         """Facts it needs before it can be frozen."""
         return ()
 
+    @abstractmethod
     def freeze(self, analysis: Analysis, states: Mapping[str, State]) -> dict[str, Any]:
         """Return its state: JSON facts that, with the feature, determine its graph.
 
@@ -110,16 +112,32 @@ class Feature:
         Raises:
             DataError: The analyzed rows hold nothing to make it from.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, graph: Graph, state: State) -> Tensor:
         """Return the feature's tensor: float ``(rows, width)`` or int ids ``(rows, 1)``."""
-        raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
         """Return the feature as a JSON value, ``kind`` first."""
         values = ((one.name, getattr(self, one.name)) for one in fields(self))
         return {"kind": self.kind, **{name: _plain(value) for name, value in values}}
+
+
+class OneColumnFeature(Feature):
+    """A feature of one raw column with a policy for its missing values."""
+
+    column: str
+    missing: Any
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See :attr:`Feature.columns`."""
+        return (self.column,)
+
+    @property
+    def nullable(self) -> bool:
+        """See :attr:`Feature.nullable`."""
+        return bool(self.missing != "error")
 
 
 class DenseFeature(Feature):

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from components.features.checks import check_column, check_id_policy, check_whole, is_number
-from components.features.feature import Analysis, Analyzer, DenseFeature, Graph, IdFeature, State
+from components.features.feature import (
+    Analysis,
+    Analyzer,
+    DenseFeature,
+    Graph,
+    IdFeature,
+    OneColumnFeature,
+    State,
+)
 from orchestration import DataError, require
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ _MISSING_DENSE = '"mean" (of the analyzed rows), a finite number, or "error"'
 
 
 @dataclass(frozen=True)
-class Numeric(DenseFeature):
+class Numeric(OneColumnFeature, DenseFeature):
     """A number as one dense column. Made by :func:`numeric`.
 
     Attributes:
@@ -83,16 +91,6 @@ class Numeric(DenseFeature):
         return ".".join([self.column, *steps])
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """See :attr:`Feature.columns`."""
-        return (self.column,)
-
-    @property
-    def nullable(self) -> bool:
-        """See :attr:`Feature.nullable`."""
-        return self.missing != "error"
-
-    @property
     def analyzers(self) -> tuple[Analyzer, ...]:
         """See :attr:`Feature.analyzers`."""
         return (self._moments,) if self.scale != "none" or self.missing == "mean" else ()
@@ -136,7 +134,7 @@ class Numeric(DenseFeature):
 
 
 @dataclass(frozen=True)
-class Buckets(IdFeature):
+class Buckets(OneColumnFeature, IdFeature):
     """A number's bucket as an id: 0 missing, then one id per bucket from the lowest.
 
     Attributes:
@@ -168,16 +166,6 @@ class Buckets(IdFeature):
         return f"{self.column}.buckets"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """See :attr:`Feature.columns`."""
-        return (self.column,)
-
-    @property
-    def nullable(self) -> bool:
-        """See :attr:`Feature.nullable`."""
-        return self.missing != "error"
-
-    @property
     def analyzers(self) -> tuple[Analyzer, ...]:
         """See :attr:`Feature.analyzers`."""
         return () if self.boundaries else (Analyzer("quantiles", self.column),)
@@ -203,7 +191,7 @@ class Buckets(IdFeature):
 
 
 @dataclass(frozen=True)
-class Identity(IdFeature):
+class Identity(OneColumnFeature, IdFeature):
     """A small integer as an id: 0 missing, then the values from 0, then one id for any other value.
 
     Attributes:
@@ -228,16 +216,6 @@ class Identity(IdFeature):
     def name(self) -> str:
         """See :attr:`Feature.name`."""
         return f"{self.column}.identity"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """See :attr:`Feature.columns`."""
-        return (self.column,)
-
-    @property
-    def nullable(self) -> bool:
-        """See :attr:`Feature.nullable`."""
-        return self.missing != "error"
 
     def freeze(self, analysis: Analysis, states: Mapping[str, State]) -> dict[str, Any]:
         """See :meth:`Feature.freeze`."""

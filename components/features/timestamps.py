@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from components.features.checks import check_column, check_id_policy
-from components.features.feature import Analysis, Graph, IdFeature, State
+from components.features.feature import Analysis, Graph, IdFeature, OneColumnFeature, State
 from orchestration import require
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Timestamp:
 
 
 @dataclass(frozen=True)
-class TimestampPart(IdFeature):
+class TimestampPart(OneColumnFeature, IdFeature):
     """A part of a point in time, in UTC, as an id: 0 missing, then the part's values from its lowest.
 
     Times before year 1 or after year 9999 count as missing.
@@ -70,16 +70,6 @@ class TimestampPart(IdFeature):
     def name(self) -> str:
         """See :attr:`Feature.name`."""
         return f"{self.column}.{self.part}"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """See :attr:`Feature.columns`."""
-        return (self.column,)
-
-    @property
-    def nullable(self) -> bool:
-        """See :attr:`Feature.nullable`."""
-        return self.missing != "error"
 
     def freeze(self, analysis: Analysis, states: Mapping[str, State]) -> dict[str, Any]:
         """See :meth:`Feature.freeze`."""

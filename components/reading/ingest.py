@@ -21,7 +21,7 @@ from components.data.spread import spread
 from components.reading.agreement import Agreement
 from components.reading.row_selection import LeftOut, RowSelection
 from components.reading.rows_writer import PartWriter, SplitWriter, part_name, write_empty
-from components.reading.sources import BadRow, Reader, Scan, SourceFile
+from components.reading.sources import BadRow, Reader, Scan, SourceFile, in_groups
 from components.reading.spans import SpanFiles
 from components.reading.splits import Splits
 from orchestration import Beam, DataError, Files, HeadraceError, RunContext
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 QUARANTINE = "quarantine"
-_GROUP_BYTES = 64 << 20
 QUARANTINE_SCHEMA = pa.schema(
     [
         pa.field("file", pa.string()),
@@ -145,16 +144,10 @@ def group_files(files: SpanFiles) -> list[list[SourceFile]]:
     names = [_absolute(str(file.path)) for file in found]
     above = _absolute(files.root) if files.root is not None else None
     root = above or os.path.commonpath([str(Path(name).parent) for name in names])
-    groups: list[list[SourceFile]] = []
-    size = 0
-    for (path, span, version), uri in zip(found, names, strict=True):
-        bytes_ = path.stat().st_size
-        if not groups or size + bytes_ > _GROUP_BYTES or groups[-1][-1].span != span:
-            groups.append([])
-            size = 0
-        groups[-1].append(SourceFile(uri, os.path.relpath(uri, root), span, version))
-        size += bytes_
-    return groups
+    return in_groups(
+        (SourceFile(uri, os.path.relpath(uri, root), span, version), path.stat().st_size)
+        for (path, span, version), uri in zip(found, names, strict=True)
+    )
 
 
 def _absolute(uri: str) -> str:

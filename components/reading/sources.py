@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_GROUP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,16 @@ class Reader(Protocol):
 
     def explain(self, file: SourceFile, column: str, kind: pa.DataType) -> str:
         """Return where the source first holds a value of the column that is not ``kind``."""
+
+
+def in_groups(sized: Iterable[tuple[SourceFile, int]]) -> list[list[SourceFile]]:
+    """Return sources in order, small neighbours of one span together, from each one's size in bytes."""
+    groups: list[list[SourceFile]] = []
+    size = 0
+    for source, bytes_ in sized:
+        if not groups or size + bytes_ > _GROUP_BYTES or groups[-1][-1].span != source.span:
+            groups.append([])
+            size = 0
+        groups[-1].append(source)
+        size += bytes_
+    return groups

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from components.reading.sources import SourceFile
+from components.reading.sources import SourceFile, in_groups
 from orchestration import DataError
-
-GROUP_BYTES = 64 << 20
 
 
 def grouped(table: str, files: Iterable[tuple[SourceFile, int]]) -> list[list[SourceFile]]:
@@ -21,14 +19,7 @@ def grouped(table: str, files: Iterable[tuple[SourceFile, int]]) -> list[list[So
     Raises:
         DataError: There is none.
     """
-    groups: list[list[SourceFile]] = []
-    size = 0
-    for file, bytes_ in files:
-        if not groups or size + bytes_ > GROUP_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(file)
-        size += bytes_
+    groups = in_groups(files)
     if not groups:
         raise DataError(f"{table} holds no rows", expected="at least one row", received="no file")
     return groups

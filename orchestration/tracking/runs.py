@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.dag_picture import render_svg
 from orchestration.secrets import redact_all
 from orchestration.tracking import values
-from orchestration.tracking.database import artifact_root, connect, is_doubtful, is_final
+from orchestration.tracking.connection import artifact_root, connect, is_doubtful, is_final
 from orchestration.tracking.models import Models
 from orchestration.tracking.values import STATUS, RefusedError
 

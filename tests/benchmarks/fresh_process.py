@@ -62,3 +62,11 @@ def measure(module: str, work: str, folder: Path, rows: int) -> list[Any]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, text=True)
     return [json.loads(line) for line in out.stdout.splitlines() if line.startswith(("{", "["))]
+
+
+def print_figures(figures: dict[str, Any], *, as_json: bool) -> None:
+    """Print figures for a person, or as one JSON object."""
+    if as_json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+    else:
+        sys.stdout.writelines(f"{name:28} {value:>12,}\n" for name, value in figures.items())

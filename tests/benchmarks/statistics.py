@@ -13,17 +13,15 @@ same batches. Imports are not counted. Besides:
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.fresh_process import generate, generated_examples, measure, timed
+from tests.benchmarks.fresh_process import generate, generated_examples, measure, print_figures, timed
 
 SHARES = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99]
 ASPECTS: dict[str, dict[str, Any]] = {
@@ -191,10 +189,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         figures = (_of_spans if options.spans else _of_columns)(Path(name), options)
-    if options.json:
-        sys.stdout.write(json.dumps(figures) + "\n")
-    else:
-        sys.stdout.writelines(f"{name:28} {value:>12,}\n" for name, value in figures.items())
+    print_figures(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

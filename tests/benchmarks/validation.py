@@ -18,7 +18,7 @@ from typing import Any
 
 from components.schema.schema import Severity
 from components.validation.suite import Rule
-from tests.benchmarks.fresh_process import generate, generated_examples, measure, timed
+from tests.benchmarks.fresh_process import generate, generated_examples, measure, print_figures, timed
 
 PAYMENTS = ["Cash", "Credit Card", "Dispute", "No Charge", "Pcard", "Prcard", "Unknown"]
 TEXTS = ("payment_type", "company")
@@ -151,10 +151,7 @@ def main() -> None:
             figures["plain_peak_mb"] = round(plain["peak_mb"])
             figures["ratio_to_plain"] = round(ours["cpu_seconds"] / plain["cpu_seconds"], 2)
             figures["same_verdicts"] = sum(verdicts[rule] == success for rule, success in expected.items())
-    if options.json:
-        sys.stdout.write(json.dumps(figures) + "\n")
-    else:
-        sys.stdout.writelines(f"{name:28} {value:>12,}\n" for name, value in figures.items())
+    print_figures(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

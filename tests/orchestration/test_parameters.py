@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration import ArgumentError, Files, pipeline
-from orchestration.parameters import check_value, stored
+from orchestration.closure import describe
+from orchestration.parameters import check_value
 from tests.pipelines_for_tests.good import Size, tuned
 
 TYPED: list[tuple[str, str, Any]] = [
@@ -58,7 +59,7 @@ def test_python_values_are_not_guessed() -> None:
 @pytest.mark.parametrize(("name", "text", "expected"), TYPED)
 def test_what_is_stored_gives_the_same_parameters_again(name: str, text: str, expected: object) -> None:
     bound = tuned.bind({"data": "d", name: text}, text=True)
-    kept = json.loads(json.dumps({key: stored(given, key) for key, given in bound.items()}))
+    kept = json.loads(json.dumps({key: describe(given, key) for key, given in bound.items()}))
     again = tuned.bind(kept)
     assert again == bound
     assert [type(found) for found in again.values()] == [type(found) for found in bound.values()]
@@ -76,7 +77,7 @@ def test_what_is_stored_gives_the_same_parameters_again(name: str, text: str, ex
 )
 def test_any_parameters_come_back_from_storage(parameters: dict[str, Any]) -> None:
     bound = tuned.bind(parameters)
-    kept = json.loads(json.dumps({key: stored(given, key) for key, given in bound.items()}))
+    kept = json.loads(json.dumps({key: describe(given, key) for key, given in bound.items()}))
     assert tuned.bind(kept) == bound
 
 
