@@ -175,7 +175,8 @@ def _show_changes(
 
     found = validation.read_json("anomalies.json")
     moved = [one for one in found if "measure" in (one.get("details") or {})]
-    page = render_report(load_statistics(statistics), baseline=load_statistics(baseline), changes=moved)
+    now, before = load_statistics(statistics), load_statistics(baseline)
+    page = render_report(now, title="Statistics against the baseline", baseline=before, changes=moved)
     run.folder.mkdir(parents=True, exist_ok=True)
     made = run.folder / "changes.html"
     made.write_text(page, encoding="utf-8")

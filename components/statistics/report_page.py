@@ -69,7 +69,7 @@ def _payload(
 ) -> dict[str, Any]:
     # The baseline first, then the largest split: they are drawn as areas, the others as lines above.
     shown: list[Split] = [
-        *((name, split, True) for name, split in _ordered(baseline)),
+        *((_before(name, statistics), split, True) for name, split in _ordered(baseline)),
         *((name, split, False) for name, split in _ordered(statistics)),
     ]
     by_name = [{column.name: column for column in split.columns} for _, split, _ in shown]
@@ -112,6 +112,11 @@ def _change(change: Mapping[str, Any]) -> dict[str, Any]:
         shown.append({"bin": f"{len(rest):,} others", **sides})
     facts = {name: details.get(name) for name in ("formula", "threshold")}
     return {**kept, "details": {**facts, "bins": shown}}
+
+
+def _before(name: str, statistics: DatasetStatistics) -> str:
+    """Return what a split of the baseline is called beside the new ones."""
+    return f"{name} before" if name in statistics.splits else name
 
 
 def _ordered(statistics: DatasetStatistics | None) -> list[tuple[str, SplitStatistics]]:

@@ -75,7 +75,8 @@ def _facts(
     return [
         f"{total:,} checks",
         f"{sum(rows.values()):,} rows in {', '.join(f'{s} ({n:,})' for s, n in sorted(rows.items()))}",
-        f"{len(anomalies):,} anomalies" + (f" ({found})" if found else ""),
+        f"{len(anomalies):,} anomal{'y' if len(anomalies) == 1 else 'ies'}"
+        + (f" ({found})" if found else ""),
         *([f"{quarantined:,} rows in quarantine"] if quarantined else []),
     ]
 

@@ -44,7 +44,9 @@ def _words(details: Mapping[str, Any], value: Any) -> str:
         allowed = [f"{details['threshold']:.4g} allowed"]
     words.append("".join(f", {html.escape(text)}" for text in allowed) + ".")
     chance = details.get("chance")
-    if isinstance(chance, int | float):
+    # Values beyond the range: how many there are, which chance is about, does not matter.
+    decided = details.get("measure") not in ("range", "sign")
+    if isinstance(chance, int | float) and decided:
         words.append(f" By chance alone a difference like this has a probability of {chance:.2g}.")
     words.append(
         '<br><span class="key" style="background:var(--base);margin-left:0"></span>baseline'
