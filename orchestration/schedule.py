@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -177,8 +178,8 @@ class Scheduler:
         self._lanes = [_Lane(entry, start, busy, record or _say) for entry in entries]
         self._last = last
         self._clock = clock
-        self._stopping = threading.Event()
-        self._abandoned = threading.Event()
+        # Unlike an event's lock, a simple queue may be used by a handler that interrupts its own thread.
+        self._asked: SimpleQueue[None] = SimpleQueue()
 
     def run(self) -> None:
         """Start what is due until :meth:`stop`, SIGTERM or Ctrl-C; then wait for the runs still going.
@@ -188,19 +189,31 @@ class Scheduler:
         began = self._clock()
         seen = {lane: self._last(lane.entry) or began for lane in self._lanes}
         with self._signals():
-            while not self._stopping.is_set():
+            wait = 0.0
+            while not self._is_asked(wait):
                 now = self._clock()
                 for lane in self._lanes:
                     due = missed_times(lane.entry, seen[lane], now)
                     if due:
                         seen[lane] = due[-1]
                         lane.arrive(due, now)
-                self._stopping.wait(self._idle(now))
+                wait = self._idle(now)
             self._drain()
 
     def stop(self) -> None:
-        """Start nothing more; :meth:`run` returns when the runs still going have ended."""
-        self._stopping.set()
+        """Start nothing more; :meth:`run` returns when the runs still going have ended.
+
+        Asked again, it does not wait for them.
+        """
+        self._asked.put(None)
+
+    def _is_asked(self, seconds: float) -> bool:
+        """Tell whether :meth:`stop` was called, once for each call; wait so long for it."""
+        try:
+            self._asked.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
 
     def _idle(self, now: datetime) -> float:
         """Return the seconds until the next due time, or until the clock should be looked at again."""
@@ -211,8 +224,8 @@ class Scheduler:
     def _drain(self) -> None:
         for lane in self._lanes:
             lane.close()
-        while any(lane.going for lane in self._lanes) and not self._abandoned.is_set():
-            self._abandoned.wait(0.1)
+        while any(lane.going for lane in self._lanes) and not self._is_asked(0.1):
+            pass
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -221,12 +234,8 @@ class Scheduler:
             yield
             return
 
-        def ask(_number: int, _frame: object) -> None:
-            if self._stopping.is_set():
-                self._abandoned.set()
-            self._stopping.set()
-
-        before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before: dict[int, Any] = {number: signal.signal(number, lambda *_: self.stop()) for number in numbers}
         try:
             yield
         finally:
