@@ -38,14 +38,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a component: its name, kind, annotation and whether it may be left out."""
+    """One parameter of a component; ``type`` is its annotation without None and list."""
 
     name: str
     kind: Kind
     annotation: Any
     required: bool
-    default: Any = None
-    type: type = object
+    type: type
 
 
 @dataclass(frozen=True)
@@ -192,21 +191,13 @@ def _parameter(component: Component[Any], raw: inspect.Parameter) -> Parameter:
             received=str(raw),
             at=component.where,
         )
-    kind, bare = _classify(raw.annotation)
-    required = raw.default is raw.empty and kind is not Kind.INJECTED
-    default = None if raw.default is raw.empty else raw.default
-    return Parameter(raw.name, kind, raw.annotation, required, default, bare)
-
-
-def _classify(annotation: Any) -> tuple[Kind, Any]:
-    """Return the kind of parameter an annotation means, and its type without None or list."""
-    options = [kind for kind in alternatives(annotation) if kind is not NoneType]
+    options = [kind for kind in alternatives(raw.annotation) if kind is not NoneType]
     only = options[0] if len(options) == 1 else object
-    item = typing.get_args(only)[0] if typing.get_origin(only) is list else None
-    if _is_artifact(item):
-        return Kind.INPUTS, item
     kind = Kind.INJECTED if only in INJECTED else Kind.INPUT if _is_artifact(only) else Kind.CONFIGURATION
-    return kind, only
+    if typing.get_origin(only) is list and _is_artifact(item := typing.get_args(only)[0]):
+        kind, only = Kind.INPUTS, item
+    required = raw.default is raw.empty and kind is not Kind.INJECTED
+    return Parameter(raw.name, kind, raw.annotation, required, only)
 
 
 @overload

@@ -57,13 +57,6 @@ def key_of(parts: KeyParts) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def differences(old: KeyParts, new: KeyParts) -> list[tuple[str, str, Any, Any]]:
-    """Return ``(part, name, old, new)`` for every entry of the key that differs."""
-    before, now = ({(part, n): v for part in key for n, v in key[part].items()} for key in (old, new))
-    changed = sorted(entry for entry in {*before, *now} if before.get(entry) != now.get(entry))
-    return [(*entry, before.get(entry), now.get(entry)) for entry in changed]
-
-
 def environment(imports: tuple[str, ...]) -> dict[str, str]:
     """Return the installed versions that matter for a node: Python's, and of the packages it imports."""
     versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}

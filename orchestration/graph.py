@@ -22,7 +22,7 @@ from orchestration.errors import (
     user_line,
 )
 from orchestration.parameters import bind, check_value, shown
-from orchestration.promises import Condition, Each, Item, Reference, Value
+from orchestration.promises import Condition, Item, Reference, Value
 
 Each_ = TypeVar("Each_")
 
@@ -56,7 +56,7 @@ class Node:
     inputs: dict[str, tuple[Input, ...]]
     configuration: dict[str, Any]
     conditions: tuple[Condition, ...]
-    each: Each | None
+    each: Item | None
     after: tuple[str, ...]
     at: str
 
@@ -84,7 +84,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.conditions: tuple[Condition, ...] = ()
-        self.each: Each | None = None
+        self.each: Item | None = None
 
     def add(self, component: Component[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reference:
         """Add a node for a component call.
@@ -142,7 +142,7 @@ class Graph:
             )
         return Input(source.name, fitting[0], many=source.each not in (None, self.each))
 
-    def source(self, reference: Reference, *, each: Each | None = None, many: bool = False) -> Node:
+    def source(self, reference: Reference, *, each: Item | None = None, many: bool = False) -> Node:
         """Return the node that gives a result.
 
         Args:
@@ -272,9 +272,9 @@ def for_each(items: Any, body: Callable[[Any], Each_]) -> Each_:
         raise ArgumentError("for_each() takes a list", expected=wanted, received=told(items))
     if isinstance(items, Value):
         graph.source(items.source)
-    graph.each = Each(items if isinstance(items, Value) else tuple(items))
+    graph.each = Item(items if isinstance(items, Value) else tuple(items))
     try:
-        return body(Item())
+        return body(graph.each)
     finally:
         graph.each = None
 

@@ -134,13 +134,9 @@ class Condition(Promise):
         return f"{self.value} {self.comparison} {self.other!r}"
 
 
-class Item:
-    """Stands for the current item inside ``for_each``."""
-
-
 @dataclass(frozen=True, eq=False)
-class Each:
-    """A repetition over items that are known only when the pipeline runs."""
+class Item:
+    """Stands for the current item inside ``for_each``, and so for the repetition itself."""
 
     items: Value | tuple[Any, ...]
 

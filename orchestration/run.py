@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.closure import describe
 from orchestration.coordinator import Coordinator
-from orchestration.errors import HeadraceError, PipelineError, RunStateError
+from orchestration.errors import HeadraceError, PipelineError
 from orchestration.external import Files
 from orchestration.graph import Graph
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
-from orchestration.pipeline import Pipeline, load_pipeline
+from orchestration.pipeline import Pipeline
 from orchestration.records import Attempt, Run, RunState, State, now
 from orchestration.result import Listener, RunResult, guarded
 from orchestration.settings import Settings, project_root
@@ -74,26 +74,22 @@ def run_pipeline(
     return _carry_out(Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener())))
 
 
-def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | None = None) -> RunResult:
+def resume_run(
+    pipeline: Pipeline, run_id: str, *, settings: Settings, listener: Listener | None = None
+) -> RunResult:
     """Finish a run that failed or was interrupted, redoing only what is missing.
 
     Args:
-        run_id: The run; the newest one that is not finished when None.
+        pipeline: The run's pipeline, as it is now.
+        run_id: The run.
         settings: As for :func:`run_pipeline`.
         listener: Hears about progress.
 
     Raises:
-        RunStateError: There is nothing to resume, or the run is still going.
+        RunStateError: There is no such run, it is still going, or it has succeeded.
     """
     journal = Journal.open(settings.journal_url)
-    journal.mark_interrupted()
-    if run_id is None:
-        unfinished = journal.runs(states=[RunState.FAILED, RunState.INTERRUPTED], limit=1)
-        if not unfinished:
-            raise RunStateError("there is no unfinished run", at="", next="headrace runs")
-        run_id = unfinished[0].id
     run = journal.run(run_id)
-    pipeline = load_pipeline(f"{run.file}:{run.pipeline}", Path(run.project))
     graph = pipeline.graph(pipeline.bind(run.parameters))
     owner = journal.take_over(run_id)
     return _carry_out(Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener())))

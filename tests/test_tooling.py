@@ -248,7 +248,7 @@ def test_the_examples_of_the_pipeline_language_run(tmp_path: Path) -> None:
     assert " passed" in done.stdout, done.stdout + done.stderr
     names = set(re.findall(r"^@pipeline.*?\ndef (\w+)", whole, re.DOTALL | re.MULTILINE))
     describe = (
-        "from pathlib import Path; from orchestration.pipeline import load_pipeline\n"
+        "from pathlib import Path; from orchestration.cli.discovery import load_pipeline\n"
         f"for name in {sorted(names)!r}:\n"
         f"    found = load_pipeline(f'{file}:{{name}}', Path({str(tmp_path)!r}))\n"
         "    assert found.graph(found.bind({})).sorted(), name\n"

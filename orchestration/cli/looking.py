@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from orchestration.cli.discovery import discover
 from orchestration.cli.report import short
-from orchestration.cli.running import usage
+from orchestration.cli.running import purpose, usage
 from orchestration.errors import RunStateError
-from orchestration.fingerprint import differences
+from orchestration.fingerprint import KeyParts
 from orchestration.journal import Journal
-from orchestration.pipeline import discover
 from orchestration.records import Attempt, Run
 from orchestration.settings import load, project_root
 
@@ -32,10 +32,10 @@ def list_(*, json_: Json = False) -> int:
                     {
                         "name": p.name,
                         "file": str(p.file),
-                        "description": p.description,
+                        "description": purpose(p),
                         "schedule": p.schedule,
                         "timezone": p.timezone,
-                        "parameters": list(p.parameters),
+                        "parameters": list(p.signature.parameters),
                     }
                     for p in found
                 ]
@@ -44,7 +44,7 @@ def list_(*, json_: Json = False) -> int:
         return 0
     for each in found:
         when = f"  [{each.schedule} {each.timezone}]" if each.schedule else ""
-        print(f"{each.name:<20} {each.description}{when}")
+        print(f"{each.name:<20} {purpose(each)}{when}")
         print(f"{'':<20} headrace run {short(each.file, Path.cwd())} {usage(each)}")
     if not found:
         print(f"no pipeline in {short(project_root() / 'pipelines', Path.cwd())}")
@@ -152,6 +152,13 @@ def explain(run_id: str, node: str, /, *, profile: str | None = None, json_: Jso
         for part, name, old, new in changes:
             print(f"  {part:<14} {name}\n  {'before':<14} {_brief(old)}\n  {'now':<14} {_brief(new)}")
     return 0
+
+
+def differences(old: KeyParts, new: KeyParts) -> list[tuple[str, str, Any, Any]]:
+    """Return ``(part, name, old, new)`` for every entry of the key that differs."""
+    before, now = ({(part, n): v for part in key for n, v in key[part].items()} for key in (old, new))
+    changed = sorted(entry for entry in {*before, *now} if before.get(entry) != now.get(entry))
+    return [(*entry, before.get(entry), now.get(entry)) for entry in changed]
 
 
 def _print_attempt(attempt: Attempt, *, whole: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from orchestration.cli.discovery import load_pipeline
 from orchestration.cli.display import display_for
 from orchestration.cli.report import print_outcome, to_json
-from orchestration.errors import ArgumentError
-from orchestration.pipeline import Pipeline, load_pipeline
+from orchestration.errors import ArgumentError, RunStateError
+from orchestration.parameters import shown
+from orchestration.pipeline import Pipeline
+from orchestration.records import Run, RunState
 from orchestration.selection import select
 from orchestration.settings import Settings, load, project_root, use
 
@@ -89,9 +93,29 @@ def resume(
     from orchestration.run import resume_run
 
     settings = load(profile=profile)
+    unfinished = find_unfinished(run_id, settings)
+    found = load_pipeline(f"{unfinished.file}:{unfinished.pipeline}", Path(unfinished.project))
     with use(settings), display_for(quiet=json_) as display:
-        result = resume_run(run_id, settings=settings, listener=display)
+        result = resume_run(found, unfinished.id, settings=settings, listener=display)
     return finish(result, settings, json_)
+
+
+def find_unfinished(run_id: str | None, settings: Settings) -> Run:
+    """Return a run, or the newest one that is not finished.
+
+    Raises:
+        RunStateError: There is none.
+    """
+    from orchestration.journal import Journal
+
+    journal = Journal.open(settings.journal_url)
+    journal.mark_interrupted()
+    if run_id:
+        return journal.run(run_id)
+    unfinished = journal.runs(states=[RunState.FAILED, RunState.INTERRUPTED], limit=1)
+    if not unfinished:
+        raise RunStateError("there is no unfinished run", at="", next="headrace runs")
+    return unfinished[0]
 
 
 def plan(
@@ -171,9 +195,9 @@ def parse_parameters(tokens: Sequence[str], pipeline: Pipeline) -> dict[str, str
             values[name] = "true"
         elif name.startswith("no_") and _is_flag(pipeline, name[3:]):
             values[name[3:]] = "false"
-        elif waiting and name in pipeline.parameters:
+        elif waiting and name in pipeline.signature.parameters:
             values[name] = waiting.pop(0)
-        elif name in pipeline.parameters:
+        elif name in pipeline.signature.parameters:
             raise ArgumentError(
                 f"{token} lacks its value", expected=f"{token} VALUE", received="nothing", at=""
             )
@@ -184,31 +208,33 @@ def parse_parameters(tokens: Sequence[str], pipeline: Pipeline) -> dict[str, str
 
 def print_pipeline_help(where: str) -> None:
     """Print what a pipeline is for and its own parameters."""
-    from orchestration.pipeline import parameter_types
-
     found = load_pipeline(where, project_root())
-    print(f"{found.name}: {found.description}\n")
-    for name, kind in parameter_types(found).items():
-        default = found.parameters[name].default
-        shown = "required" if default is found.parameters[name].empty else f"default {default!r}"
-        print(f"  --{name.replace('_', '-'):<20} {getattr(kind, '__name__', kind)}, {shown}")
+    print(f"{found.name}: {purpose(found)}\n")
+    for name, parameter in found.signature.parameters.items():
+        kind = "str" if parameter.annotation is parameter.empty else shown(parameter.annotation)
+        default = "required" if parameter.default is parameter.empty else f"default {parameter.default!r}"
+        print(f"  --{name.replace('_', '-'):<20} {kind}, {default}")
     print()
+
+
+def purpose(pipeline: Pipeline) -> str:
+    """Return the first line of a pipeline's docstring."""
+    return (inspect.getdoc(pipeline.function) or "").partition("\n")[0]
 
 
 def usage(pipeline: Pipeline) -> str:
     """Return a pipeline's parameters as command line options with their defaults."""
-    shown = []
-    for name, parameter in pipeline.parameters.items():
+    options = []
+    for name, parameter in pipeline.signature.parameters.items():
         option = f"--{name.replace('_', '-')}"
         default = "…" if parameter.default is parameter.empty else parameter.default
-        shown.append(f"{option} {default}")
-    return " ".join(shown) or "no parameter"
+        options.append(f"{option} {default}")
+    return " ".join(options) or "no parameter"
 
 
 def _is_flag(pipeline: Pipeline, name: str) -> bool:
-    from orchestration.pipeline import parameter_types
-
-    return name in pipeline.parameters and parameter_types(pipeline)[name] is bool
+    found = pipeline.signature.parameters.get(name)
+    return found is not None and found.annotation is bool
 
 
 def finish(result: RunResult, settings: Settings, as_json: bool) -> int:

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.cli.discovery import discover
 from orchestration.errors import PipelineError
-from orchestration.pipeline import discover
 from orchestration.settings import load, project_root
 
 if TYPE_CHECKING:

@@ -123,7 +123,7 @@ def main() -> int:
     settings = settings_of(options.home)
     try:
         if options.resume:
-            result = resume_run(options.resume, settings=settings)
+            result = resume_run(small_steps, options.resume, settings=settings)
         else:
             result = run_pipeline(small_steps, {"seconds": options.seconds}, settings=settings)
     except HeadraceError as error:

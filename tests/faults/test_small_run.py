@@ -30,7 +30,7 @@ def finish(home: Path) -> None:
     elif run.state is RunState.SUCCEEDED:  # killed after its end
         result = None
     else:
-        result = resume_run(run.id, settings=settings)
+        result = resume_run(small_steps, run.id, settings=settings)
     if result is not None:
         assert result.state is RunState.SUCCEEDED
         assert result.artifact("end").metadata == {"n": ANSWER}

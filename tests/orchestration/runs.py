@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from orchestration.cli.discovery import load_pipeline
+from orchestration.cli.running import find_unfinished
 from orchestration.pipeline import Pipeline
 from orchestration.records import Run, State
 from orchestration.result import Listener, RunResult
+from orchestration.run import resume_run
 from orchestration.selection import select
+from orchestration.settings import Settings
 
 Runner = Callable[..., RunResult]
 
@@ -38,6 +43,13 @@ class Heard(Listener):
 
     def progress(self, node: str, done: int, total: int | None, unit: str) -> None:
         self.progressed.append((node, done, total, unit))
+
+
+def resume(settings: Settings, run_id: str | None = None) -> RunResult:
+    """Finish a run, or the newest that is not finished, as ``headrace resume`` does."""
+    run = find_unfinished(run_id, settings)
+    pipeline = load_pipeline(f"{run.file}:{run.pipeline}", Path(run.project))
+    return resume_run(pipeline, run.id, settings=settings)
 
 
 def states(result: RunResult) -> dict[str, str]:

@@ -18,10 +18,10 @@ from orchestration.errors import RunStateError
 from orchestration.journal import Journal
 from orchestration.pipeline import Pipeline
 from orchestration.records import RunState, State
-from orchestration.run import resume_run, run_pipeline
+from orchestration.run import run_pipeline
 from orchestration.settings import Settings
 from tests.orchestration.conformance import run_both_ways
-from tests.orchestration.runs import Heard, Runner, changed, states
+from tests.orchestration.runs import Heard, Runner, changed, resume, states
 from tests.pipelines_for_tests import good, running
 from tests.pipelines_for_tests.running import Span, spans
 from tests.pipelines_for_tests.steps import Number, start
@@ -173,7 +173,7 @@ def test_resume_does_only_what_is_missing(
     assert failed.state is RunState.FAILED
     assert changed(failed) == {"start", "before", "beside"}
     (tmp_path / "needed.txt").write_text("42")
-    resumed = resume_run(None, settings=settings)
+    resumed = resume(settings)
     assert resumed.id == failed.id and resumed.state is RunState.SUCCEEDED
     assert resumed.artifact("behind").metadata["n"] == 42
     assert sorted(span.name for span in spans(trace)) == [
@@ -188,9 +188,9 @@ def test_resume_does_only_what_is_missing(
         ("behind", 1): "SKIPPED", ("behind", 2): "SUCCEEDED",
     }  # fmt: skip
     with pytest.raises(RunStateError, match="there is no unfinished run"):
-        resume_run(None, settings=settings)
+        resume(settings)
     with pytest.raises(RunStateError, match="has succeeded"):
-        resume_run(failed.id, settings=settings)
+        resume(settings, failed.id)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration import ArgumentError, Artifact, Files, closure
+from orchestration.cli.looking import differences
 from orchestration.closure import code_closure, describe
-from orchestration.fingerprint import KeyParts, differences, environment, key_of, key_parts
+from orchestration.fingerprint import KeyParts, environment, key_of, key_parts
 from tests.pipelines_for_tests.steps import Number, add, build, double, read_numbers, total
 
 

@@ -13,9 +13,9 @@ from orchestration.errors import HeadraceError, RunStateError
 from orchestration.journal import Journal
 from orchestration.journal_tables import runs as runs_table
 from orchestration.records import RunState, State
-from orchestration.run import resume_run, run_pipeline
+from orchestration.run import run_pipeline
 from orchestration.settings import Settings
-from tests.orchestration.runs import Heard, Runner, until
+from tests.orchestration.runs import Heard, Runner, resume, until
 from tests.pipelines_for_tests import running
 
 # Processes
@@ -112,7 +112,7 @@ def test_a_run_left_by_an_exception_can_be_resumed_at_once(run: Runner, settings
     (left,) = journal.runs()
     assert left.state is RunState.INTERRUPTED
     journal.close()
-    resumed = resume_run(None, settings=settings)
+    resumed = resume(settings)
     assert (resumed.id, resumed.state) == (left.id, RunState.SUCCEEDED)
 
 
@@ -138,7 +138,7 @@ def test_a_run_that_is_going_cannot_be_run_by_another(settings: Settings, tmp_pa
     def second() -> None:
         until(pids.exists)
         try:
-            resume_run(Journal.open(settings.journal_url).runs()[0].id, settings=settings)
+            resume(settings, Journal.open(settings.journal_url).runs()[0].id)
         except HeadraceError as error:
             refused.append(error)
 

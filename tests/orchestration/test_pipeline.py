@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestration import PipelineError, pipeline
-from orchestration.pipeline import discover, import_file, load_pipeline, parameter_types
+from orchestration.cli.discovery import discover, import_file, load_pipeline
+from orchestration.cli.running import purpose
 from orchestration.records import State
 from tests.orchestration.conformance import graph_of
 from tests.pipelines_for_tests import good
@@ -38,11 +39,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_pipeline_describes_itself() -> None:
     found = good.nightly
-    assert (found.name, found.description) == ("nightly", "Runs by the clock.")
+    assert (found.name, purpose(found)) == ("nightly", "Runs by the clock.")
     assert (found.schedule, found.timezone) == ("0 3 * * *", "America/Chicago")
     assert found.file == ROOT / GOOD
-    assert parameter_types(found) == {"day": str}
-    assert list(good.tuned.parameters)[:2] == ["data", "epochs"]
+    assert [(p.name, p.annotation) for p in found.signature.parameters.values()] == [("day", str)]
+    assert list(good.tuned.signature.parameters)[:2] == ["data", "epochs"]
     assert repr(found) == "<pipeline nightly>"
 
 

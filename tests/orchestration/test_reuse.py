@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.cli.discovery import load_pipeline
 from orchestration.cli.planning import plan_run
 from orchestration.journal import Journal
-from orchestration.pipeline import load_pipeline
 from orchestration.records import RunState
 from orchestration.run import run_pipeline
 from orchestration.settings import Settings

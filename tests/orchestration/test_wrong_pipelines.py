@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.cli.discovery import load_pipeline
 from orchestration.errors import HeadraceError
-from orchestration.pipeline import load_pipeline
 from orchestration.run import run_pipeline
 from orchestration.settings import Settings
 from tests.orchestration import snapshots
