@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from orchestration.errors import (
     ArtifactTypeError,
     MissingExtraError,
     PipelineError,
+    did_you_mean,
     told,
     user_line,
 )
@@ -121,6 +122,9 @@ class Graph:
         _check_kind(component, parameter, argument)
         if isinstance(argument, Value):
             self.source(argument.source, each=self.each)
+        if isinstance(argument, Item) and argument is not self.each:
+            remedy = "use the item inside the function that for_each calls with it"
+            raise ArgumentError("an item is used outside its for_each", next=remedy)
         if isinstance(argument, Value | Item):
             return argument
         value = check_value(argument, parameter.annotation, f"{component.name}({parameter.name}=…)")
@@ -183,6 +187,37 @@ class Graph:
             first, *_ = names = [str(name) for name in error.args[1]]
             circle, at = " -> ".join(reversed(names)), self.nodes[first].at
             raise PipelineError(f"the pipeline has a cycle through {first}", received=circle, at=at) from None
+
+    def select(
+        self,
+        *,
+        start: str | None = None,
+        to: str | None = None,
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+    ) -> set[str]:
+        """Return the names of the nodes a run is for.
+
+        Args:
+            start: This node and all that follow from it.
+            to: This node and all it needs.
+            only: Just these.
+            skip: Not these.
+
+        Raises:
+            ArgumentError: A name is no node of the graph.
+        """
+        for name in (*filter(None, (start, to)), *only, *skip):
+            if name not in self.nodes:
+                wanted, close = " or ".join(self.nodes), did_you_mean(name, self.nodes)
+                raise ArgumentError(f'there is no node "{name}"', expected=wanted, at="", next=close)
+        needed: dict[str, set[str]] = {}
+        for node in self.sorted():
+            needed[node.name] = {node.name}.union(*(needed[need] for need in node.needs))
+        chosen = set(only or self.nodes) - set(skip)
+        if start:
+            chosen = {name for name in chosen if start in needed[name]}
+        return chosen & needed[to] if to else chosen
 
     def describe(self, function: Callable[[], object]) -> None:
         """Call a function whose component calls add nodes to this graph."""

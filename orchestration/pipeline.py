@@ -118,12 +118,11 @@ class Pipeline:
             PipelineError: The pipeline or its arguments are wrong; nothing has run.
         """
         from orchestration.run import run_pipeline
-        from orchestration.selection import select
         from orchestration.settings import load, use
 
         settings = load(profile=profile)
         bound = self.bind(parameters)
-        selected = select(self.graph(bound), start=start, to=to, only=only, skip=skip)
+        selected = self.graph(bound).select(start=start, to=to, only=only, skip=skip)
         with use(settings):
             return run_pipeline(
                 self, bound, settings=settings, selected=selected, cache=cache, in_process=in_process

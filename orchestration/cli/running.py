@@ -18,7 +18,6 @@ from orchestration.errors import ArgumentError, RunStateError
 from orchestration.parameters import shown
 from orchestration.pipeline import Pipeline
 from orchestration.records import Run, RunState
-from orchestration.selection import select
 from orchestration.settings import Settings, load, project_root, use
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def run(
     from orchestration.run import run_pipeline
 
     found, bound, settings = prepare(pipeline, parameters, profile)
-    selected = select(found.graph(bound), start=start, to=to, only=only, skip=skip)
+    selected = found.graph(bound).select(start=start, to=to, only=only, skip=skip)
     with use(settings), display_for(quiet=json_) as display:
         result = run_pipeline(
             found,
@@ -148,7 +147,7 @@ def plan(
 
     found, bound, settings = prepare(pipeline, parameters, profile)
     graph = found.graph(bound)
-    selected = select(graph, start=start, to=to, only=only, skip=skip)
+    selected = graph.select(start=start, to=to, only=only, skip=skip)
     check_run(graph, settings, sorted(selected))
     planned = plan_run(graph, settings, selected, cache=cache)
     if json_:

@@ -13,7 +13,6 @@ from orchestration.pipeline import Pipeline
 from orchestration.records import Run, State
 from orchestration.result import Listener, RunResult
 from orchestration.run import resume_run
-from orchestration.selection import select
 from orchestration.settings import Settings
 
 Runner = Callable[..., RunResult]
@@ -62,8 +61,7 @@ def changed(result: RunResult) -> set[str]:
 
 
 def chosen(pipeline: Pipeline, **choice: Any) -> set[str]:
-    whole: dict[str, Any] = {"start": None, "to": None, "only": (), "skip": ()}
-    return select(pipeline.graph(pipeline.bind({})), **{**whole, **choice})
+    return pipeline.graph(pipeline.bind({})).select(**choice)
 
 
 def until(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -7,7 +7,6 @@ import pytest
 from orchestration import ArgumentError, ArtifactTypeError, after, component, for_each, pipeline, value, when
 from orchestration.graph import Graph, Input, Node
 from orchestration.promises import NoOutputError, Value
-from orchestration.selection import select
 from tests.orchestration.conformance import graph_of
 from tests.pipelines_for_tests import good
 from tests.pipelines_for_tests.steps import Number, Word, add, both, join, pair, spell, start, total
@@ -238,11 +237,10 @@ def test_what_a_node_imports_is_known_unless_it_depends_on_run_time_values() -> 
     ],
 )
 def test_selection(choice: dict[str, str | list[str]], expected: set[str]) -> None:
-    whole = {"start": None, "to": None, "only": (), "skip": (), **choice}
-    assert select(graph_of(good.chain), **whole) == expected  # type: ignore[arg-type]  # a table of cases
+    assert graph_of(good.chain).select(**choice) == expected  # type: ignore[arg-type]  # a table of cases
 
 
 def test_selecting_a_node_that_is_not_there() -> None:
     with pytest.raises(ArgumentError, match='there is no node "thrid"') as caught:
-        select(graph_of(good.chain), start="thrid", to=None, only=(), skip=())
+        graph_of(good.chain).select(start="thrid")
     assert caught.value.next == "did you mean third?"
