@@ -1,51 +1,23 @@
 """The pipeline language, and everything that runs it. Knows nothing about machine learning."""
 
-from orchestration.artifacts import Artifact
-from orchestration.beam import Beam
-from orchestration.component import Component, Policy, component
-from orchestration.context import RunContext
+from orchestration.artifacts import Artifact as Artifact
+from orchestration.beam import Beam as Beam
+from orchestration.component import Component as Component, Policy as Policy, component as component
+from orchestration.context import RunContext as RunContext
 from orchestration.errors import (
-    ArgumentError,
-    ArtifactError,
-    ArtifactTypeError,
-    ConfigurationError,
-    DataError,
-    GateError,
-    HeadraceError,
-    MissingExtraError,
-    PipelineError,
-    SkipNode,
-    require,
+    ArgumentError as ArgumentError,
+    ArtifactError as ArtifactError,
+    ArtifactTypeError as ArtifactTypeError,
+    ConfigurationError as ConfigurationError,
+    DataError as DataError,
+    GateError as GateError,
+    HeadraceError as HeadraceError,
+    MissingExtraError as MissingExtraError,
+    PipelineError as PipelineError,
+    SkipNode as SkipNode,
+    require as require,
 )
-from orchestration.external import External, Files
-from orchestration.graph import after, for_each, when
-from orchestration.pipeline import Pipeline, pipeline
-from orchestration.promises import value
-
-__all__ = [
-    "ArgumentError",
-    "Artifact",
-    "ArtifactError",
-    "ArtifactTypeError",
-    "Beam",
-    "Component",
-    "ConfigurationError",
-    "DataError",
-    "External",
-    "Files",
-    "GateError",
-    "HeadraceError",
-    "MissingExtraError",
-    "Pipeline",
-    "PipelineError",
-    "Policy",
-    "RunContext",
-    "SkipNode",
-    "after",
-    "component",
-    "for_each",
-    "pipeline",
-    "require",
-    "value",
-    "when",
-]
+from orchestration.external import External as External, Files as Files
+from orchestration.graph import after as after, for_each as for_each, when as when
+from orchestration.pipeline import Pipeline as Pipeline, pipeline as pipeline
+from orchestration.promises import value as value

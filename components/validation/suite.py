@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
     from components.artifacts import Schema
-    from components.schema.schema import DatasetSchema
-    from components.schema.schema import Expectation as Expectation_
+    from components.schema.schema import DatasetSchema, Expectation as Expectation_
 
 
 class SuiteError(DataError):
@@ -136,8 +135,10 @@ def expectation(rule: Rule) -> Expectation:
         list_registered_expectation_implementations,
     )
 
-    from components.validation import drift as _registers  # noqa: F401 - importing registers ours
-    from components.validation import row_expectations as _more  # noqa: F401 - importing registers ours
+    from components.validation import (
+        drift as _registers,  # noqa: F401 - importing registers ours
+        row_expectations as _more,  # noqa: F401 - importing registers ours
+    )
 
     try:
         kind = get_expectation_impl(rule.type)

@@ -7,8 +7,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from orchestration import dag, pipeline
 from orchestration.dag import Submissions, run_dag

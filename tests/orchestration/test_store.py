@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from orchestration.artifacts import MANIFEST, Artifact, load_type, staging, type_name
 from orchestration.errors import ArtifactError

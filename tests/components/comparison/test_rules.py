@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from components.comparison.chance import distance_beyond, rows_beyond, share_beyond, unseen_rows
 from components.comparison.proof import surely_kept

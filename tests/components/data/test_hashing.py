@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from components.data.hashing import hash_array, hash_rows, hash_texts, mix, rehash, uniform
 from tests.components.data.arrow_strategies import batch, cuts, pieces, rows

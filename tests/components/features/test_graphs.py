@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from components.features import FeatureSpec, categorical, cross, features, label, numeric, timestamp
 from components.features.frozen import FrozenFeatures

@@ -11,8 +11,7 @@ from unittest import mock
 import fastavro
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from components.reading import json_lines
 from components.reading.agreement import Agreement

@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from components.schema.files import parse_schema
 from components.schema.merge import Change, News, keyed, limited, merge, without_columns

@@ -25,8 +25,7 @@ import pytest
 
 from components.model_format import load_predictor
 from components.serving.models_folder import ModelsFolder
-from components.serving.server import bind
-from components.serving.server import serve as serve_here
+from components.serving.server import bind, serve as serve_here
 from orchestration import ArtifactError, ConfigurationError
 from tests.components.serving.tiny_model import tiny_model, tiny_table
 

@@ -4,8 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from components.statistics import frequencies as module
 from components.statistics.frequencies import Frequencies, NumberTable, TextTable

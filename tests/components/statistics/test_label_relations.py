@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from components.statistics.accumulator import Aspects, Settings
 from components.statistics.label_relations import Label, correlation, grouped, ranks

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from components.statistics.row_sample import RowSample
 from tests.components.data.arrow_strategies import pieces

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]  # scipy ships no types
 

@@ -7,8 +7,7 @@ from random import Random
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from components.validation.computer import Accumulator, Computer
 from components.validation.distinct import Distinct, Partial, count
