@@ -282,16 +282,15 @@ def stubs(document: Path) -> dict[str, ast.FunctionDef]:
 def test_every_component_is_documented_with_its_signature() -> None:
     import components
     from orchestration import Component
-    from orchestration.component import Kind
 
     exported = [getattr(components, name) for name in components.__all__]
     known = {found.name: found for found in exported if isinstance(found, Component)}
     shown = stubs(ROOT / "docs" / "components.md")
     assert shown.keys() == known.keys()
     for name, component in known.items():
-        given = [p for p in component.parameters.values() if p.kind is not Kind.INJECTED]
+        given = component.signature.parameters.values()
         arguments = shown[name].args
         assert [a.arg for a in (*arguments.args, *arguments.kwonlyargs)] == [p.name for p in given], name
         written = [value for value in (*arguments.defaults, *arguments.kw_defaults) if value is not None]
         defaults = [eval(ast.unparse(value), dict(vars(components))) for value in written]
-        assert defaults == [p.default for p in given if not p.required], name
+        assert defaults == [p.default for p in given if p.default is not p.empty], name
