@@ -21,7 +21,7 @@ from orchestration.graph import Graph, Node
 from orchestration.journal import Journal
 from orchestration.node import Call, staging_folder
 from orchestration.parameters import check_value
-from orchestration.promises import Item, Value
+from orchestration.promises import Item, Reference, Value
 from orchestration.records import Attempt, Output, Run, State, now
 from orchestration.result import Listener
 from orchestration.settings import Settings
@@ -83,7 +83,7 @@ class Coordinator:
 
     def obstacle(self, node: Node, upstream: Upstream) -> str:
         """Return why a node does not run, given how those it needs ended; "" if nothing speaks against it."""
-        read = {edge.node for edges in node.inputs.values() for edge in edges}
+        read = {edge.node.name for edges in node.inputs.values() for edge in edges}
         for name, attempt in upstream.items():
             only_after = name in node.after and name not in read
             if not attempt.state.gave_outputs and not (only_after and attempt.state is State.SKIPPED):
@@ -91,7 +91,7 @@ class Coordinator:
         if self.cancelled.is_set():
             return INTERRUPTED
         for condition in node.conditions:
-            artifact, *_ = _outputs(upstream, condition.value.source.node, condition.value.output)
+            artifact, *_ = _outputs(upstream, condition.value.source, node)
             if not condition.holds(artifact):
                 return f"{condition} is false: it is {condition.value.read(artifact)!r}"
         return ""
@@ -103,7 +103,7 @@ class Coordinator:
         if node.each is None:
             return [self._call(node, upstream, node.name)]
         items = node.each.items
-        values = _read(items, upstream) if isinstance(items, Value) else list(items)
+        values = _read(items, upstream, node) if isinstance(items, Value) else list(items)
         if not isinstance(values, list):
             headline = f"for_each runs over {items}, which is not a list"
             raise ArtifactTypeError(headline, expected="a list", received=told(values), at=node.at)
@@ -114,13 +114,13 @@ class Coordinator:
     ) -> Call:
         component = node.component
         inputs = {
-            key: [a for edge in edges for a in _outputs(upstream, edge.node, edge.output, item, edge.many)]
+            key: [artifact for edge in edges for artifact in _outputs(upstream, edge, node, item)]
             for key, edges in node.inputs.items()
         }
         configuration = dict(node.configuration)
         for key, given in node.configuration.items():
             if isinstance(given, Value | Item):
-                found = _read(given, upstream, item) if isinstance(given, Value) else value
+                found = _read(given, upstream, node, item) if isinstance(given, Value) else value
                 annotation = component.parameters[key].annotation
                 configuration[key] = check_value(found, annotation, f"{node.name}({key}=…)", node.at)
         parts = key_parts(component, configuration, inputs, self.journal.digest_file)
@@ -239,13 +239,12 @@ class Coordinator:
             shutil.rmtree(self.settings.home / "scratch" / self.run.id, ignore_errors=True)
 
 
-def _outputs(
-    upstream: Upstream, node: str, output: str, item: int | None = None, many: bool = False
-) -> list[Artifact]:
-    """Return the artifacts of an output: of this item, or of ``many``."""
-    found = (o for o in upstream[node].outputs if o.name == output)
-    return [o.artifact() for o in found if many or o.item in (None, item)]
+def _outputs(upstream: Upstream, source: Reference, reader: Node, item: int | None = None) -> list[Artifact]:
+    """Return the artifacts of an output; of one that is repeated with its reader, this item's."""
+    found = (o for o in upstream[source.node.name].outputs if o.name == source.output)
+    together = source.node.each is reader.each
+    return [o.artifact() for o in found if o.item == item or not together]
 
 
-def _read(value: Value, upstream: Upstream, item: int | None = None) -> Any:
-    return value.read(_outputs(upstream, value.source.node, value.output, item)[0])
+def _read(value: Value, upstream: Upstream, reader: Node, item: int | None = None) -> Any:
+    return value.read(_outputs(upstream, value.source, reader, item)[0])

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
+from orchestration.artifacts import Artifact
 from orchestration.closure import describe
 from orchestration.component import Component, Kind, Parameter
 from orchestration.errors import (
@@ -30,36 +31,28 @@ Each_ = TypeVar("Each_")
 _building: ContextVar[Graph | None] = ContextVar("headrace_graph", default=None)
 
 
-@dataclass(frozen=True)
-class Input:
-    """The end of an edge: which output of which node feeds a parameter."""
-
-    node: str
-    output: str
-    many: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
     """One step of a graph.
 
     Attributes:
-        inputs: Edges by parameter; a tuple where the parameter takes a list of artifacts.
+        inputs: What feeds each parameter; several where it takes a list of artifacts.
         configuration: Plain values, or ``Value`` and ``Item`` that are read at run time.
         conditions: All must hold, or the node is skipped.
         each: The repetition this node belongs to, if any.
-        after: Further nodes that must have finished before.
         at: The user's own line.
+        after: Names of further nodes that must have finished before; :func:`after` adds to them.
     """
 
     name: str
     component: Component[Any]
-    inputs: dict[str, tuple[Input, ...]]
+    outputs: dict[str, type[Artifact]]
+    inputs: dict[str, tuple[Reference, ...]]
     configuration: dict[str, Any]
     conditions: tuple[Condition, ...]
     each: Item | None
-    after: tuple[str, ...]
     at: str
+    after: list[str] = field(default_factory=list)
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -74,8 +67,8 @@ class Node:
         """Names of the nodes this one waits for, in a stable order, each once."""
         repeated = self.each.items if self.each else None
         read = [*(condition.value for condition in self.conditions), *self.configuration.values(), repeated]
-        edges = [edge.node for edges in self.inputs.values() for edge in edges]
-        sources = [found.source.node for found in read if isinstance(found, Value)]
+        edges = [edge.node.name for edges in self.inputs.values() for edge in edges]
+        sources = [found.source.node.name for found in read if isinstance(found, Value)]
         return tuple(dict.fromkeys([*edges, *sources, *self.after]))
 
 
@@ -102,7 +95,7 @@ class Graph:
                 expected=f"a name of its own for each; the first is at {self.nodes[name].at}",
                 next=f'{component.name}.with_(name="…")(…)',
             )
-        inputs: dict[str, tuple[Input, ...]] = {}
+        inputs: dict[str, tuple[Reference, ...]] = {}
         configuration: dict[str, Any] = {}
         for key, argument in bind(component.name, component.signature, kwargs, args).items():
             parameter = component.parameters[key]
@@ -113,15 +106,15 @@ class Graph:
                 references = argument if several else [argument]
                 inputs[key] = tuple(self._edge(component, parameter, each) for each in references)
         at = user_line() or ""
-        node = Node(name, component, inputs, configuration, self.conditions, self.each, (), at)
+        node = Node(name, component, component.outputs, inputs, configuration, self.conditions, self.each, at)
         _check_installed(node)
         self.nodes[name] = node
-        return Reference(name, component.outputs, None, self)
+        return Reference(node)
 
     def _configured(self, component: Component[Any], parameter: Parameter, argument: Any) -> Any:
         _check_kind(component, parameter, argument)
         if isinstance(argument, Value):
-            self.source(argument.source, each=self.each)
+            self.check(argument.source, each=self.each)
         if isinstance(argument, Item) and argument is not self.each:
             remedy = "use the item inside the function that for_each calls with it"
             raise ArgumentError("an item is used outside its for_each", next=remedy)
@@ -131,10 +124,10 @@ class Graph:
         describe(value, parameter.name)  # what can be no part of a cache key is refused now
         return value
 
-    def _edge(self, component: Component[Any], parameter: Parameter, argument: Any) -> Input:
+    def _edge(self, component: Component[Any], parameter: Parameter, argument: Any) -> Reference:
         _check_kind(component, parameter, argument)
-        source = self.source(argument, each=self.each, many=parameter.kind is Kind.INPUTS)
-        kinds = argument.kinds
+        self.check(argument, each=self.each, many=parameter.kind is Kind.INPUTS)
+        source, kinds = argument.node, argument.kinds
         fitting = [name for name, kind in kinds.items() if issubclass(kind, parameter.type)]
         if len(fitting) != 1:
             offered = (f"{n}: {kind.__name__}".removeprefix("output: ") for n, kind in kinds.items())
@@ -144,10 +137,10 @@ class Graph:
                 received=f"{', '.join(offered) or 'nothing'}, from {source.name} at {source.at}",
                 next=" or ".join(f"{source.name}(…).{name}" for name in fitting),
             )
-        return Input(source.name, fitting[0], many=source.each not in (None, self.each))
+        return Reference(source, fitting[0])
 
-    def source(self, reference: Reference, *, each: Item | None = None, many: bool = False) -> Node:
-        """Return the node that gives a result.
+    def check(self, reference: Reference, *, each: Item | None = None, many: bool = False) -> None:
+        """Refuse a result that cannot be used here.
 
         Args:
             reference: The result.
@@ -158,13 +151,13 @@ class Graph:
             PipelineError: It comes from another pipeline.
             ArtifactTypeError: Its node runs once for each item, and one result is wanted.
         """
-        if reference.graph is not self:
+        node = reference.node
+        if self.nodes.get(node.name) is not node:
             raise PipelineError(
                 f"{reference} belongs to another pipeline or an earlier evaluation",
                 expected="a result of a component called in this pipeline function",
                 next="call the other pipeline inside this one, and use what it returns",
             )
-        node = self.nodes[reference.node]
         if node.each not in (None, each) and not many:
             raise ArtifactTypeError(
                 f"{reference} is many results, one for each item, where one is wanted",
@@ -172,7 +165,6 @@ class Graph:
                 received=f"a node inside for_each, at {node.at}",
                 next="bring them together in a component that takes a list[…] of artifacts",
             )
-        return node
 
     def sorted(self) -> list[Node]:
         """Return the nodes so that each comes after what it needs.
@@ -234,7 +226,7 @@ def _check_kind(component: Component[Any], parameter: Parameter, argument: Any) 
             f"{component.name} takes {wanted} as {parameter.name}",
             expected=f"{parameter.name}: {shown(parameter.annotation)}",
             received=str(argument) if plain else told(argument),
-            next=f'value({argument.node}, "…") passes one of its facts' if plain else None,
+            next=f'value({argument.node.name}, "…") passes one of its facts' if plain else None,
         )
 
 
@@ -276,7 +268,7 @@ def when(condition: Any) -> Iterator[None]:
             received=told(condition),
             next="for equality: value(…).equals(…)" if isinstance(condition, bool) else None,
         )
-    graph.source(condition.value.source)
+    graph.check(condition.value.source)
     before, graph.conditions = graph.conditions, (*graph.conditions, condition)
     try:
         yield
@@ -306,7 +298,7 @@ def for_each(items: Any, body: Callable[[Any], Each_]) -> Each_:
         wanted = 'value(component(…), "names") or a plain list'
         raise ArgumentError("for_each() takes a list", expected=wanted, received=told(items))
     if isinstance(items, Value):
-        graph.source(items.source)
+        graph.check(items.source)
     graph.each = Item(items if isinstance(items, Value) else tuple(items))
     try:
         return body(graph.each)
@@ -328,5 +320,5 @@ def after(later: Any, *earlier: Any) -> None:
             raise ArgumentError(
                 "after() takes results of components", expected=wanted, received=told(reference)
             )
-    node = graph.nodes[later.node]
-    graph.nodes[node.name] = replace(node, after=(*node.after, *(each.node for each in earlier)))
+        graph.check(reference, each=reference.node.each)
+    later.node.after.extend(each.node.name for each in earlier)

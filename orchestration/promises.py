@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestration.artifacts import Artifact
 from orchestration.errors import ArgumentError, ArtifactTypeError, PipelineError, did_you_mean, told
+
+if TYPE_CHECKING:
+    from orchestration.graph import Node
 
 COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 
@@ -43,33 +46,33 @@ class Reference(Promise):
     ``output`` is None for the node as a whole; a named output is reached as an attribute.
     """
 
-    node: str
-    outputs: dict[str, type[Artifact]]
+    node: Node
     output: str | None = None
-    graph: object = field(default=None, repr=False)
 
     def __getattr__(self, name: str) -> Reference:
-        if not name.startswith("_") and self.output is None and name in self.outputs:
-            return Reference(self.node, self.outputs, name, self.graph)
+        outputs, called = self.node.outputs, f"{self.node.name}(…)"
+        if not name.startswith("_") and self.output is None and name in outputs:
+            return Reference(self.node, name)
         raise NoOutputError(
-            f'{self.node} has no output "{name}"',
-            expected=" or ".join(f"{self.node}(…).{output}" for output in self.outputs),
-            received=f"{self.node}(…).{name}",
-            next=did_you_mean(name, self.outputs, ".{}"),
+            f'{self.node.name} has no output "{name}"',
+            expected=" or ".join(f"{called}.{output}" for output in outputs),
+            received=f"{called}.{name}",
+            next=did_you_mean(name, outputs, ".{}"),
         )
 
     def __iter__(self) -> Iterator[Reference]:
-        if len(self.outputs) < 2:
+        if len(self.kinds) < 2:
             raise self.undecided()
-        return iter([getattr(self, name) for name in self.outputs])
+        return iter([getattr(self, name) for name in self.kinds])
 
     def __str__(self) -> str:
-        return f"the result of {self.node}"
+        return f"the result of {self.node.name}"
 
     @property
     def kinds(self) -> dict[str, type[Artifact]]:
         """The artifact types on offer by output: all of the node's, or the one that was named."""
-        return self.outputs if self.output is None else {self.output: self.outputs[self.output]}
+        outputs = self.node.outputs
+        return outputs if self.output is None else {self.output: outputs[self.output]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,6 @@ class Value(Promise):
     """A field of an upstream artifact's metadata, read when the pipeline runs."""
 
     source: Reference
-    output: str
     name: str
 
     def __lt__(self, other: object) -> Condition:
@@ -102,19 +104,10 @@ class Value(Promise):
         Raises:
             ArtifactTypeError: The artifact has no such field.
         """
-        found: Any = artifact.metadata
-        for part in self.name.split("."):
-            if not isinstance(found, dict) or part not in found:
-                raise ArtifactTypeError(
-                    f'{self.source.node} has no value "{self.name}"',
-                    expected=" or ".join(sorted(artifact.metadata)) or "a value in its metadata",
-                    received=self.name,
-                )
-            found = found[part]
-        return found
+        return _fact(artifact, self.name, self.source.node.name)
 
     def __str__(self) -> str:
-        return f"{self.source.node}.{self.name}"
+        return f"{self.source.node.name}.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -152,13 +145,21 @@ def value(source: Any, name: str) -> Any:
         ArgumentError: The source is neither, or has several outputs and none is chosen.
     """
     if isinstance(source, Artifact):
-        return Value(Reference("artifact", {}), "output", name).read(source)
-    outputs = source.kinds if isinstance(source, Reference) else {}
+        return _fact(source, name, "artifact")
+    outputs = list(source.kinds) if isinstance(source, Reference) else []
     if len(outputs) != 1:
-        raise ArgumentError(
-            "value() reads one result of a component",
-            expected=" or ".join(f"value({source.node}.{each}, …)" for each in outputs)
-            or "value(result, name)",
-            received=str(source) if outputs else told(source),
-        )
-    return Value(source, next(iter(outputs)), name)
+        offered = " or ".join(f"value({source.node.name}.{each}, …)" for each in outputs)
+        received = str(source) if outputs else told(source)
+        wanted = offered or "value(result, name)"
+        raise ArgumentError("value() reads one result of a component", expected=wanted, received=received)
+    return Value(Reference(source.node, outputs[0]), name)
+
+
+def _fact(artifact: Artifact, name: str, owner: str) -> Any:
+    found: Any = artifact.metadata
+    for part in name.split("."):
+        if not isinstance(found, dict) or part not in found:
+            known = " or ".join(sorted(artifact.metadata)) or "a value in its metadata"
+            raise ArtifactTypeError(f'{owner} has no value "{name}"', expected=known, received=name)
+        found = found[part]
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestration import ArgumentError, ArtifactTypeError, after, component, for_each, pipeline, value, when
-from orchestration.graph import Graph, Input, Node
+from orchestration.graph import Graph, Node
 from orchestration.promises import NoOutputError, Value
 from tests.orchestration.conformance import graph_of
 from tests.pipelines_for_tests import good
@@ -16,13 +16,18 @@ def shape(graph: Graph) -> dict[str, tuple[str, ...]]:
     return {node.name: node.needs for node in graph.sorted()}
 
 
+def edges(node: Node) -> dict[str, tuple[str, ...]]:
+    """What feeds each of a node's parameters, as ``node.output``."""
+    return {key: tuple(f"{e.node.name}.{e.output}" for e in fed) for key, fed in node.inputs.items()}
+
+
 def test_calls_make_the_graph() -> None:
     graph = graph_of(good.chain, k=7)
     assert shape(graph) == {
         "start": (), "add": ("start",), "third": ("add",), "spell": ("third",), "tell": ("third",),
     }  # fmt: skip
     assert graph.nodes["add"].configuration == {"k": 7, "seconds": 0.0}
-    assert graph.nodes["add"].inputs == {"number": (Input("start", "output"),)}
+    assert edges(graph.nodes["add"]) == {"number": ("start.output",)}
     assert graph.nodes["third"].component.name == "add"
     assert graph.nodes["start"].at.startswith("tests/pipelines_for_tests/good.py:")
     assert graph.nodes["start"].at.endswith("first = start(n)")
@@ -41,13 +46,13 @@ def test_parameters_make_another_graph_each_time() -> None:
 
 def test_an_output_is_picked_by_type_and_by_name() -> None:
     nodes = graph_of(good.outputs).nodes
-    assert nodes["join"].inputs == {"number": (Input("both", "number"),), "word": (Input("both", "word"),)}
-    assert nodes["named"].inputs == {
-        "number": (Input("pair", "low"),),
-        "word": (Input("both", "word"),),
-        "extra": (Input("pair", "high"),),
+    assert edges(nodes["join"]) == {"number": ("both.number",), "word": ("both.word",)}
+    assert edges(nodes["named"]) == {
+        "number": ("pair.low",),
+        "word": ("both.word",),
+        "extra": ("pair.high",),
     }
-    assert nodes["add"].inputs == {"number": (Input("both", "number"),)}
+    assert edges(nodes["add"]) == {"number": ("both.number",)}
 
 
 def test_an_absent_optional_input_is_no_edge() -> None:
@@ -100,7 +105,7 @@ def test_outputs_unpack_in_order() -> None:
         low, high = pair(start(1))
         join(low, both(high).word)
 
-    assert graph_of(unpacked).nodes["join"].inputs["number"] == (Input("pair", "low"),)
+    assert edges(graph_of(unpacked).nodes["join"])["number"] == ("pair.low",)
 
 
 def test_conditions_belong_to_the_nodes_inside() -> None:
@@ -148,8 +153,8 @@ def test_a_repetition_spreads_its_body_and_is_collected_after() -> None:
     nodes = graph_of(good.repeated).nodes
     assert nodes["add"].each is nodes["again"].each is not None
     assert nodes["total"].each is None
-    assert nodes["again"].inputs == {"number": (Input("add", "output", many=False),)}
-    assert nodes["total"].inputs == {"numbers": (Input("again", "output", many=True),)}
+    assert edges(nodes["again"]) == {"number": ("add.output",)}
+    assert edges(nodes["total"]) == {"numbers": ("again.output",)}
     assert isinstance(nodes["again"].configuration["k"], Value)
     assert nodes["add"].needs == ("start",)
 
@@ -162,14 +167,13 @@ def test_two_repetitions_side_by_side_do_not_mix() -> None:
         second = for_each([3], lambda k: add.with_(name="more")(number, k))
         total.with_(name="both")([first, second])
 
-    edges = graph_of(twice).nodes["both"].inputs["numbers"]
-    assert edges == (Input("add", "output", many=True), Input("more", "output", many=True))
+    assert edges(graph_of(twice).nodes["both"])["numbers"] == ("add.output", "more.output")
 
 
 def test_pipelines_include_pipelines() -> None:
     graph = graph_of(good.outer)
     assert list(graph.nodes) == ["start_10", "inner_10", "start_20", "inner_20", "spell", "join"]
-    assert graph.nodes["join"].inputs["number"] == (Input("inner_10", "output"),)
+    assert edges(graph.nodes["join"])["number"] == ("inner_10.output",)
     again = graph_of(good.outer)
     assert shape(again) == shape(graph)  # nothing is left over from the first evaluation
 
@@ -181,8 +185,8 @@ def test_after_orders_without_an_edge() -> None:
 
 
 def test_a_list_of_results_becomes_several_edges() -> None:
-    edges = graph_of(good.collected).nodes["total"].inputs["numbers"]
-    assert [edge.node for edge in edges] == ["add_0", "add_1", "add_2"]
+    found = edges(graph_of(good.collected).nodes["total"])["numbers"]
+    assert found == ("add_0.output", "add_1.output", "add_2.output")
 
 
 def test_one_result_is_a_list_of_one() -> None:
@@ -190,7 +194,7 @@ def test_one_result_is_a_list_of_one() -> None:
     def single():
         total(start(1))
 
-    assert graph_of(single).nodes["total"].inputs["numbers"] == (Input("start", "output"),)
+    assert edges(graph_of(single).nodes["total"])["numbers"] == ("start.output",)
 
 
 def test_the_order_follows_needs_then_calls() -> None:
