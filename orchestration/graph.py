@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import metadata
 from typing import Any, TypeVar
 
 from orchestration.artifacts import Artifact
@@ -234,9 +235,10 @@ def _check_installed(node: Node) -> None:
     for item in node.imports:
         module = item.partition(".")[0]
         if "=" not in item and importlib.util.find_spec(module) is None:
+            name, extras = module.replace("_", "-"), metadata("headrace").get_all("Provides-Extra", [])
+            remedy = f"pip install 'headrace[{name}]'" if name in extras else f"pip install {name}"
             headline = f"{node.name} needs {module}, which is not installed"
-            there, remedy = f"Python at {sys.prefix} without it", f"pip install {module.replace('_', '-')}"
-            raise MissingExtraError(headline, received=there, next=remedy)
+            raise MissingExtraError(headline, received=f"Python at {sys.prefix} without it", next=remedy)
 
 
 def building() -> Graph | None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
-from orchestration import ArgumentError, ArtifactTypeError, after, component, for_each, pipeline, value, when
+from orchestration import (
+    ArgumentError,
+    ArtifactTypeError,
+    MissingExtraError,
+    after,
+    component,
+    for_each,
+    pipeline,
+    value,
+    when,
+)
 from orchestration.graph import Graph, Node
 from orchestration.promises import NoOutputError, Value
 from tests.orchestration.conformance import graph_of
@@ -222,6 +234,24 @@ def test_what_a_node_imports_is_known_unless_it_depends_on_run_time_values() -> 
     assert nodes["plain"].imports == ("json",)
     assert nodes["promised"].imports == ()
     assert nodes["item"].imports == ()
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_framework_that_is_missing_is_installed_by_its_extra(framework: str) -> None:
+    if importlib.util.find_spec(framework):
+        pytest.skip(f"{framework} is installed here")
+
+    @component(imports=(framework,))
+    def train(number: Number) -> Number:
+        return number
+
+    @pipeline
+    def training():
+        train(start(1))
+
+    with pytest.raises(MissingExtraError) as caught:
+        graph_of(training)
+    assert caught.value.next == f"pip install 'headrace[{framework}]'"
 
 
 # Selection
