@@ -53,9 +53,8 @@ class Files(External):
             return list(root.iterdir()) if root.is_dir() else [root]
         if "://" not in self:
             return [Path(name) for name in glob.glob(str(self), recursive=True)]  # noqa: PTH207 - may be absolute
-        parts = self.split("/")
-        first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
-        return list(location("/".join(parts[:first])).glob("/".join(parts[first:]))) if parts[first:] else []
+        top = root.parents[-1]
+        return list(top.glob(root.relative_to(top).as_posix()))
 
     def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
         """Return a digest over the names and the bytes of the matching files."""
