@@ -19,18 +19,17 @@ Every key has an environment variable: ``HEADRACE_JOURNAL``, ``HEADRACE_CONCURRE
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestration import secrets
-from orchestration.errors import ConfigurationError
+from orchestration.errors import ConfigurationError, did_you_mean
 
 FILE = "headrace.toml"
 OFF = "off"
@@ -89,10 +88,6 @@ class Settings:
         """The Beam options with their secrets in place."""
         texts = {name: value for name, value in self.beam.items() if isinstance(value, str)}
         return {**self.beam, **{name: secrets.resolve(text, f"beam.{name}") for name, text in texts.items()}}
-
-    def replace(self, **changes: Any) -> Settings:
-        """Return a copy with some values changed."""
-        return dataclasses.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values, without any secret."""
@@ -180,12 +175,11 @@ def _from_file(file: Path, profile: str) -> dict[str, Any]:
     return profiles[profile]
 
 
-def _known(what: str, word: str, known: Collection[str], where: str) -> None:
+def _known(what: str, word: str, known: Iterable[str], where: str) -> None:
     if word not in known:
-        near = difflib.get_close_matches(word, known, n=1) or known
-        raise ConfigurationError(
-            f'there is no {what} "{word}"', expected=" or ".join(near), received=f"{word} ({where})", at=""
-        )
+        headline, wanted = f'there is no {what} "{word}"', " or ".join(known)
+        received, remedy = f"{word} ({where})", did_you_mean(word, known)
+        raise ConfigurationError(headline, expected=wanted, received=received, at="", next=remedy)
 
 
 def _check(key: str, value: Any, where: str) -> None:
@@ -219,10 +213,8 @@ def project_root(start: Path | None = None) -> Path:
     Where there is none it is ``start`` itself.
     """
     folder = (start or Path.cwd()).absolute()
-    for candidate in (folder, *folder.parents):
-        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
-            return candidate
-    return folder
+    marked = (one for one in (folder, *folder.parents) if any((one / mark).exists() for mark in _ROOT_MARKS))
+    return next(marked, folder)
 
 
 # A stack for the whole process, not per context: the threads of a run must see it too.

@@ -149,7 +149,7 @@ class TestSources:
 
 
 WRONG: dict[str, tuple[str, str]] = {
-    "[profiles.local]\nconcurency = 3": ('there is no setting "concurency"', "expected  concurrency"),
+    "[profiles.local]\nconcurency = 3": ('there is no setting "concurency"', "did you mean concurrency?"),
     "[profile.local]\ngpus = 3": ('there is no table "profile"', "expected  profiles"),
     "[profiles.local]\ngpus = '3'": (
         'setting "gpus" is wrong',
@@ -194,7 +194,8 @@ class TestRefusals:
         with pytest.raises(ConfigurationError) as caught:
             load("prodution", start=project)
         assert 'there is no profile "prodution"' in str(caught.value)
-        assert "expected  production" in str(caught.value)
+        assert "expected  local or production" in str(caught.value)
+        assert "next      did you mean production?" in str(caught.value)
 
     def test_a_profile_without_a_file_is_unknown_too(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match='there is no profile "production"'):
