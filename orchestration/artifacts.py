@@ -104,7 +104,7 @@ def private_folder(name: str) -> Path:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[None]:
-    """Make :func:`private_folder`, and with it :meth:`Artifact.new`, write below ``folder`` in this context."""
+    """Make :func:`private_folder`, and with it :meth:`Artifact.new`, write below ``folder``."""
     token = _staging.set(folder)
     try:
         yield

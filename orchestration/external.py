@@ -40,12 +40,12 @@ class Files(External):
         Raises:
             DataError: Nothing matches.
         """
-        found = sorted(path for path in self._candidates() if path.is_file())
-        shown = [path for path in found if not path.name.startswith((".", "_"))]
-        if not shown:
+        shown = (path for path in self._candidates() if not path.name.startswith((".", "_")))
+        found = sorted(path for path in shown if path.is_file())
+        if not found:
             seen = f"none, seen from {Path.cwd()}"
             raise DataError(f"no input file matches {self}", received=seen, next=f"ls {self}")
-        return shown
+        return found
 
     def _candidates(self) -> list[Path]:
         root = location(str(self))

@@ -62,16 +62,15 @@ def resolve(text: str, name: str = "value") -> str:
 
 def _read(match: re.Match[str], name: str) -> str:
     variable, file = match["env"], match["file"]
+    headline = f'setting "{name}" needs a secret that is not there'
     try:
         return os.environ[variable] if variable else Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (KeyError, OSError) as error:
-        raise ConfigurationError(
-            f'setting "{name}" needs a secret that is not there',
-            expected=f"the environment variable {variable}" if variable else f"a readable file {file}",
-            received=match[0] if variable else str(error),
-            at="",
-            next=f"export {variable}=…" if variable else None,
-        ) from error
+    except KeyError as error:
+        wanted, remedy = f"the environment variable {variable}", f"export {variable}=…"
+        raise ConfigurationError(headline, expected=wanted, received=match[0], at="", next=remedy) from error
+    except OSError as error:
+        wanted = f"a readable file {file}"
+        raise ConfigurationError(headline, expected=wanted, received=str(error), at="") from error
 
 
 def redact(text: str) -> str:

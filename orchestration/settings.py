@@ -89,11 +89,6 @@ class Settings:
         texts = {name: value for name, value in self.beam.items() if isinstance(value, str)}
         return {**self.beam, **{name: secrets.resolve(text, f"beam.{name}") for name, text in texts.items()}}
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON values, without any secret."""
-        values = {**vars(self), "home": str(self.home), "models": str(self.models)}
-        return {name: secrets.redact_all(value) for name, value in values.items()}
-
     def to_env(self) -> dict[str, str]:
         """Return environment variables that give a child process the same settings.
 
@@ -103,7 +98,8 @@ class Settings:
         return {_variable(name): str(value) for name, value in values.items()}
 
     def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return secrets.redact(f"Settings({values})")
 
 
 _KEYS = [one.name for one in dataclasses.fields(Settings) if one.name not in ("home", "profile")]
@@ -160,7 +156,7 @@ def _said(file: Path, profile: str, overrides: dict[str, Any]) -> Iterator[tuple
 
 
 def _from_file(file: Path, profile: str) -> dict[str, Any]:
-    tables: dict[str, Any] = {}
+    profiles: dict[str, dict[str, Any]] = {"local": {}}
     if file.exists():
         import tomllib
 
@@ -168,9 +164,9 @@ def _from_file(file: Path, profile: str) -> dict[str, Any]:
             tables = tomllib.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ConfigurationError(f"{file} is not valid TOML", received=str(error), at="") from error
-    for table in tables:
-        _known("table", table, ["profiles"], str(file))
-    profiles: dict[str, dict[str, Any]] = {"local": {}, **tables.get("profiles", {})}
+        for table in tables:
+            _known("table", table, ["profiles"], str(file))
+        profiles |= tables.get("profiles", {})
     _known("profile", profile, profiles, str(file))
     return profiles[profile]
 
