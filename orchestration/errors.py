@@ -125,9 +125,8 @@ def user_line(trace: TracebackType | None = None) -> str | None:
     """
     frames = reversed([*traceback.walk_tb(trace)]) if trace else traceback.walk_stack(sys._getframe(1))
     for frame, line in frames:
-        is_own = str(frame.f_globals.get("__file__")).startswith(
-            _OWN
-        )  # generated code has no file of its own
+        # By its module: generated code has no file of its own.
+        is_own = str(frame.f_globals.get("__file__")).startswith(_OWN)
         if not is_own and not is_library(frame.f_code.co_filename):
             return place(frame.f_code.co_filename, line)
     return None
