@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import pkgutil
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,12 +47,9 @@ class Artifact:
     def new(cls, **metadata: Any) -> Self:
         """Return an empty artifact in this node's private staging folder.
 
-        Outside a run, as in a test or a notebook, the folder is a new temporary one.
+        Outside a run, as in a test or a notebook, it lasts as long as the process.
         """
-        root = _staging.get() or Path(tempfile.mkdtemp(prefix="headrace-"))
-        path = root / f"{cls.__name__}-{next(_names)}"
-        path.mkdir(parents=True)
-        return cls(str(path), dict(metadata))
+        return cls(str(private_folder(cls.__name__)), metadata)
 
     @property
     def path(self) -> Path:
@@ -92,9 +91,20 @@ def location(uri: str) -> Path:
     return UPath(uri)  # type: ignore[return-value]  # UPath keeps Path's interface
 
 
+def private_folder(name: str) -> Path:
+    """Return a new folder: in this node's staging folder, or outside a run for as long as the process."""
+    root = _staging.get()
+    if root is None:
+        root = Path(tempfile.mkdtemp(prefix="headrace-"))
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+    path = root / f"{name}-{next(_names)}"
+    path.mkdir(parents=True)
+    return path
+
+
 @contextmanager
 def staging(folder: Path) -> Iterator[None]:
-    """Make :meth:`Artifact.new` write below ``folder`` inside this context."""
+    """Make :func:`private_folder`, and with it :meth:`Artifact.new`, write below ``folder``."""
     token = _staging.set(folder)
     try:
         yield

@@ -90,7 +90,7 @@ def _in_child(workers: Workers, cancelled: threading.Event, call: Call, reports:
     except Exception as error:  # noqa: BLE001 - whatever a user's object raises while it is pickled
         headline = f"an argument of {call.component.name} cannot travel to the node's process: {error}"
         failure = user_failure(ArgumentError(headline, at=call.at))
-        return reports.change(state=State.FAILED, **failure.facts())
+        return reports.change(state=State.FAILED, **failure)
     child = workers.run(call.imports, payload, log)
     for event in child.events(call.component.policy.timeout, cancelled):
         reports.take(event)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import socket
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.artifacts import private_folder
 from orchestration.errors import ConfigurationError, HeadraceError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Beam:
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
-    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="headrace-beam-")))
+    scratch: Path = field(default_factory=lambda: private_folder("beam"))
 
     @contextmanager
     def pipeline(self) -> Iterator[apache_beam.Pipeline]:

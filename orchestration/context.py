@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from orchestration.artifacts import private_folder
 
 
 @dataclass
@@ -28,8 +29,8 @@ class RunContext:
     pipeline: str = "test"
     node: str = "test"
     attempt: int = 1
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="headrace-run-")))
-    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="headrace-scratch-")))
+    folder: Path = field(default_factory=lambda: private_folder("run"))
+    scratch: Path = field(default_factory=lambda: private_folder("scratch"))
     emit: Callable[[dict[str, Any]], None] = lambda event: None  # outside a run nobody listens
 
     def log_metric(self, name: str, value: float, step: int = 0) -> None:

@@ -79,7 +79,7 @@ class Coordinator:
             with ThreadPoolExecutor(self.settings.concurrency) as pool:
                 return self._gather(node, list(pool.map(lambda call: self._run(node, call), calls)))
         except Exception as error:  # noqa: BLE001 - found while preparing it: unreadable input, odd value
-            return self._record(name, State.FAILED, **user_failure(error, node.at).facts())
+            return self._record(name, State.FAILED, **user_failure(error, node.at))
 
     def obstacle(self, node: Node, upstream: Upstream) -> str:
         """Return why a node does not run, given how those it needs ended; "" if nothing speaks against it."""

@@ -11,10 +11,11 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, ClassVar
 
 _OWN = tuple(f"{Path(__file__).parents[1] / name}/" for name in ("orchestration", "components"))
-_LIBRARIES = (*(f"/{name}-packages/" for name in ("site", "dist")), f"{sysconfig.get_path('stdlib')}/")
+_LIBRARIES = ("/site-packages/", "/dist-packages/", f"{sysconfig.get_path('stdlib')}/")
 
 
 @dataclass(eq=False, repr=False)
@@ -39,15 +40,14 @@ class HeadraceError(Exception):
     next: str | None = None
 
     def __post_init__(self) -> None:
-        if self.at is None:
-            self.at = user_line()
+        self.at = user_line() if self.at is None else self.at
 
     def __str__(self) -> str:
-        facts = {name: getattr(self, name) for name in ("expected", "received", "at", "next")}
-        lines = [
-            f"  {name:<9} {value}".replace("\n", f"\n{'':<12}") for name, value in facts.items() if value
-        ]
-        return "\n".join([self.headline, *lines])
+        text = self.headline
+        for name in ("expected", "received", "at", "next"):
+            if value := getattr(self, name):
+                text += f"\n  {name:<9} " + str(value).replace("\n", f"\n{'':<12}")
+        return text
 
 
 class PipelineError(HeadraceError):
@@ -117,17 +117,19 @@ def did_you_mean(word: str, known: Iterable[str], form: str = "{}") -> str | Non
     return f"did you mean {form.format(close[0])}?" if close else None
 
 
-def user_line() -> str | None:
-    """Return ``file:line  source`` of the innermost frame that is not Headrace's own, if any."""
-    for frame, line in traceback.walk_stack(sys._getframe(1)):
-        if not is_own(frame.f_globals) and not is_library(frame.f_code.co_filename):
+def user_line(trace: TracebackType | None = None) -> str | None:
+    """Return ``file:line  source`` of the innermost frame of the user's own code, if any.
+
+    Args:
+        trace: The traceback to look through; the caller's stack when None.
+    """
+    frames = reversed([*traceback.walk_tb(trace)]) if trace else traceback.walk_stack(sys._getframe(1))
+    for frame, line in frames:
+        # By its module: generated code has no file of its own.
+        is_own = str(frame.f_globals.get("__file__")).startswith(_OWN)
+        if not is_own and not is_library(frame.f_code.co_filename):
             return place(frame.f_code.co_filename, line)
     return None
-
-
-def is_own(names: dict[str, Any]) -> bool:
-    """Return whether a frame's globals are those of a module of Headrace."""
-    return str(names.get("__file__")).startswith(_OWN)
 
 
 def is_library(file: str) -> bool:

@@ -40,12 +40,12 @@ class Files(External):
         Raises:
             DataError: Nothing matches.
         """
-        found = sorted(path for path in self._candidates() if path.is_file())
-        shown = [path for path in found if not path.name.startswith((".", "_"))]
-        if not shown:
+        shown = (path for path in self._candidates() if not path.name.startswith((".", "_")))
+        found = sorted(path for path in shown if path.is_file())
+        if not found:
             seen = f"none, seen from {Path.cwd()}"
             raise DataError(f"no input file matches {self}", received=seen, next=f"ls {self}")
-        return shown
+        return found
 
     def _candidates(self) -> list[Path]:
         root = location(str(self))
@@ -53,9 +53,8 @@ class Files(External):
             return list(root.iterdir()) if root.is_dir() else [root]
         if "://" not in self:
             return [Path(name) for name in glob.glob(str(self), recursive=True)]  # noqa: PTH207 - may be absolute
-        parts = self.split("/")
-        first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
-        return list(location("/".join(parts[:first])).glob("/".join(parts[first:]))) if parts[first:] else []
+        top = root.parents[-1]
+        return list(top.glob(root.relative_to(top).as_posix()))
 
     def content_digest(self, inputs: Mapping[str, Artifact], digest_file: DigestFile) -> str:
         """Return a digest over the names and the bytes of the matching files."""

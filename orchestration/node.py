@@ -78,7 +78,7 @@ def execute(call: Call, emit: Emit) -> None:
     except SkipNode as decision:
         emit({"kind": "result", "state": State.SKIPPED, "reason": str(decision)})
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-        emit({"kind": "result", "state": State.FAILED, **user_failure(error, call.at).facts()})
+        emit({"kind": "result", "state": State.FAILED, **user_failure(error, call.at)})
     finally:
         shutil.rmtree(call.staging, ignore_errors=True)
 
@@ -128,7 +128,7 @@ def main(payload: str, events: int) -> None:
         try:
             call: Call = pickle.loads(Path(payload).read_bytes())
         except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything
-            failed = {**user_failure(error).facts(), "retry": False}
+            failed = {**user_failure(error), "retry": False}
             emit({"kind": "result", "state": State.FAILED, **failed})
             return
         os.environ.update({**call.settings.to_env(), **call.variables})

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from orchestration.errors import HeadraceError, PipelineError, definition
+from orchestration.errors import HeadraceError, PipelineError, definition, user_line
 from orchestration.failure import user_failure
 from orchestration.graph import Graph, building
 from orchestration.parameters import bind, check_value, signature_of
@@ -174,5 +174,5 @@ def users_code(when: str) -> Iterator[None]:
     except HeadraceError:
         raise
     except (Exception, SystemExit) as error:  # whatever a user's module or function raises
-        failure = user_failure(error)
-        raise PipelineError(failure.reason, received=when, at=failure.at) from error
+        at = user_line(error.__traceback__) or ""
+        raise PipelineError(user_failure(error)["reason"], received=when, at=at) from error

@@ -18,12 +18,10 @@ MASK = "***"
 
 _REFERENCE = re.compile(r"\$\{(?:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|file:(?P<file>[^}]+))\}")
 # A password in a URL that is not a reference, and the parameters that hold secrets.
-_IN_URL = (
-    re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@?#]*:)(?!\$\{)[^\s/@]+(?=@)"),
-    re.compile(
-        r"([?&;](?:password|passwd|pwd|token|secret|api_?key|access_key|secret_key|sig)=)[^&\s;\"']+",
-        re.IGNORECASE,
-    ),
+_IN_URL = re.compile(
+    r"""([a-z][a-z0-9+.\-]*://[^\s/:@?#]*:) (?!\$\{)[^\s/@]+ (?=@)
+      | ([?&;](?:password|passwd|pwd|token|secret|api_?key|access_key|secret_key|sig)=) [^&\s;"']+""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
 
@@ -64,16 +62,15 @@ def resolve(text: str, name: str = "value") -> str:
 
 def _read(match: re.Match[str], name: str) -> str:
     variable, file = match["env"], match["file"]
+    headline = f'setting "{name}" needs a secret that is not there'
     try:
         return os.environ[variable] if variable else Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (KeyError, OSError) as error:
-        raise ConfigurationError(
-            f'setting "{name}" needs a secret that is not there',
-            expected=f"the environment variable {variable}" if variable else f"a readable file {file}",
-            received=match[0] if variable else str(error),
-            at="",
-            next=f"export {variable}=…" if variable else None,
-        ) from error
+    except KeyError as error:
+        wanted, remedy = f"the environment variable {variable}", f"export {variable}=…"
+        raise ConfigurationError(headline, expected=wanted, received=match[0], at="", next=remedy) from error
+    except OSError as error:
+        wanted = f"a readable file {file}"
+        raise ConfigurationError(headline, expected=wanted, received=str(error), at="") from error
 
 
 def redact(text: str) -> str:
@@ -85,10 +82,7 @@ def redact(text: str) -> str:
     named = {v for k, v in os.environ.items() if len(v) >= _SHORTEST_BY_NAME and _SECRET_NAME.search(k)}
     for secret in sorted(_known | named, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    if "://" in text:
-        for pattern in _IN_URL:
-            text = pattern.sub(rf"\g<1>{MASK}", text)
-    return text
+    return _IN_URL.sub(rf"\1\2{MASK}", text) if "://" in text else text
 
 
 def redact_all(value: Any) -> Any:

@@ -19,18 +19,17 @@ Every key has an environment variable: ``HEADRACE_JOURNAL``, ``HEADRACE_CONCURRE
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestration import secrets
-from orchestration.errors import ConfigurationError
+from orchestration.errors import ConfigurationError, did_you_mean
 
 FILE = "headrace.toml"
 OFF = "off"
@@ -90,15 +89,6 @@ class Settings:
         texts = {name: value for name, value in self.beam.items() if isinstance(value, str)}
         return {**self.beam, **{name: secrets.resolve(text, f"beam.{name}") for name, text in texts.items()}}
 
-    def replace(self, **changes: Any) -> Settings:
-        """Return a copy with some values changed."""
-        return dataclasses.replace(self, **changes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON values, without any secret."""
-        values = {**vars(self), "home": str(self.home), "models": str(self.models)}
-        return {name: secrets.redact_all(value) for name, value in values.items()}
-
     def to_env(self) -> dict[str, str]:
         """Return environment variables that give a child process the same settings.
 
@@ -108,7 +98,8 @@ class Settings:
         return {_variable(name): str(value) for name, value in values.items()}
 
     def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return secrets.redact(f"Settings({values})")
 
 
 _KEYS = [one.name for one in dataclasses.fields(Settings) if one.name not in ("home", "profile")]
@@ -165,7 +156,7 @@ def _said(file: Path, profile: str, overrides: dict[str, Any]) -> Iterator[tuple
 
 
 def _from_file(file: Path, profile: str) -> dict[str, Any]:
-    tables: dict[str, Any] = {}
+    profiles: dict[str, dict[str, Any]] = {"local": {}}
     if file.exists():
         import tomllib
 
@@ -173,19 +164,18 @@ def _from_file(file: Path, profile: str) -> dict[str, Any]:
             tables = tomllib.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ConfigurationError(f"{file} is not valid TOML", received=str(error), at="") from error
-    for table in tables:
-        _known("table", table, ["profiles"], str(file))
-    profiles: dict[str, dict[str, Any]] = {"local": {}, **tables.get("profiles", {})}
+        for table in tables:
+            _known("table", table, ["profiles"], str(file))
+        profiles |= tables.get("profiles", {})
     _known("profile", profile, profiles, str(file))
     return profiles[profile]
 
 
-def _known(what: str, word: str, known: Collection[str], where: str) -> None:
+def _known(what: str, word: str, known: Iterable[str], where: str) -> None:
     if word not in known:
-        near = difflib.get_close_matches(word, known, n=1) or known
-        raise ConfigurationError(
-            f'there is no {what} "{word}"', expected=" or ".join(near), received=f"{word} ({where})", at=""
-        )
+        headline, wanted = f'there is no {what} "{word}"', " or ".join(known)
+        received, remedy = f"{word} ({where})", did_you_mean(word, known)
+        raise ConfigurationError(headline, expected=wanted, received=received, at="", next=remedy)
 
 
 def _check(key: str, value: Any, where: str) -> None:
@@ -219,10 +209,8 @@ def project_root(start: Path | None = None) -> Path:
     Where there is none it is ``start`` itself.
     """
     folder = (start or Path.cwd()).absolute()
-    for candidate in (folder, *folder.parents):
-        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
-            return candidate
-    return folder
+    marked = (one for one in (folder, *folder.parents) if any((one / mark).exists() for mark in _ROOT_MARKS))
+    return next(marked, folder)
 
 
 # A stack for the whole process, not per context: the threads of a run must see it too.

@@ -16,7 +16,6 @@ from orchestration.errors import ArtifactError
 
 STAGING = ".staging"
 DAMAGED = ".damaged"
-_CHUNK = 1 << 20
 
 Artifact_ = TypeVar("Artifact_", bound=Artifact)
 
@@ -28,8 +27,7 @@ def publish(artifact: Artifact_, root: str) -> Artifact_:
     An artifact that is already published is returned as it is.
 
     Raises:
-        ArtifactError: The folder holds a file with the manifest's name, or nothing was written
-            where something was expected.
+        ArtifactError: The folder holds a file with the manifest's name, or the metadata is not JSON.
     """
     if artifact.digest:
         return artifact
@@ -37,13 +35,10 @@ def publish(artifact: Artifact_, root: str) -> Artifact_:
     if (folder / MANIFEST).exists():
         raise ArtifactError(f"{MANIFEST} is the manifest's name", expected="another file name", at="")
     manifest = _manifest(artifact)
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    artifact.write_json(MANIFEST, manifest)
     target = location(root) / type(artifact).__name__ / manifest["digest"]
-    if "://" in root:
-        _upload(folder, target, text)
-    else:
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
-        _move(folder, target)
+    place = _upload if "://" in root else _move
+    place(folder, target)
     return type(artifact)(str(target), artifact.metadata, manifest["digest"])
 
 
@@ -103,36 +98,32 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _move(folder: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for last in (False, False, True):
-        try:
-            folder.rename(target)
-            return
-        except OSError:
-            if last or not target.exists():
-                raise
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
         if _is_whole(target):
-            shutil.rmtree(folder)
-            return
+            return shutil.rmtree(folder)
         aside = target.parent.parent / DAMAGED / f"{target.name}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # another process did it first
             target.rename(aside)
+        _move(folder, target)
 
 
 def _is_whole(folder: Path) -> bool:
     return not verify(Artifact(str(folder), {}, folder.name))
 
 
-def _upload(folder: Path, target: Path, manifest: str) -> None:
-    """Copy to an object store; readers look for the manifest, which is written last."""
+def _upload(folder: Path, target: Path) -> None:
+    """Copy to an object store; readers look for the manifest, which goes first and comes last."""
     if _is_whole(target):
         return
-    (target / MANIFEST).unlink(missing_ok=True)
-    for stale in _files(target):
-        stale.unlink()
-    for path in _files(folder):
+    for stale in (target / MANIFEST, *_files(target)):
+        stale.unlink(missing_ok=True)
+    for path in sorted(_files(folder), key=lambda path: path == folder / MANIFEST):
         remote = target / path.relative_to(folder).as_posix()
         remote.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as source, remote.open("wb") as sink:
-            shutil.copyfileobj(source, sink, _CHUNK)
-    (target / MANIFEST).write_text(manifest, encoding="utf-8")
+            shutil.copyfileobj(source, sink)

@@ -125,19 +125,18 @@ def _workspace() -> Iterator[tuple[Beam, RunContext]]:
     import tempfile
 
     from orchestration import Beam, HeadraceError, RunContext
+    from orchestration.artifacts import staging
 
-    log, before = logging.getLogger(), tempfile.tempdir
+    log = logging.getLogger()
     level = log.level
     log.setLevel(logging.ERROR)  # Beam tells what is not installed
-    with tempfile.TemporaryDirectory(prefix="headrace-data-") as folder:
-        tempfile.tempdir = folder
+    with tempfile.TemporaryDirectory(prefix="headrace-data-") as folder, staging(Path(folder)):
         try:
             yield Beam(), RunContext(run_id="data", pipeline="data", node="data")
         except HeadraceError as error:
             error.at = ""  # the place in the user's code is the command itself
             raise
         finally:
-            tempfile.tempdir = before
             log.setLevel(level)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from orchestration.errors import HeadraceError
+from orchestration.secrets import redact
 from orchestration.settings import Settings, load
 
 REQUIRED = (
@@ -136,9 +137,9 @@ def _journal(settings: Settings) -> str:
 def _tracking(settings: Settings) -> str:
     import urllib.request
 
-    shown = settings.to_json()["tracking"]
+    shown = redact(settings.tracking)
     if not settings.tracking.startswith("http"):
-        return str(shown)
+        return shown
     with urllib.request.urlopen(f"{settings.tracking_uri.rstrip('/')}/health", timeout=5) as answer:
         return f"{shown} answers {answer.status}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def run_both_ways(pipeline: Pipeline, settings: Settings, **parameters: object) 
     results = []
     for in_process in (True, False):
         home = settings.home / str(in_process)
-        own = settings.replace(home=home, journal=f"sqlite:///{home / 'j.db'}", artifacts=str(home / "a"))
+        own = dataclasses.replace(
+            settings, home=home, journal=f"sqlite:///{home / 'j.db'}", artifacts=str(home / "a")
+        )
         bound = pipeline.bind(parameters)
         results.append(run_pipeline(pipeline, bound, settings=own, in_process=in_process))
     inside, outside = results

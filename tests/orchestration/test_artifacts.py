@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,26 @@ def test_a_new_artifact_lies_in_the_staging_folder_of_its_node(tmp_path: Path) -
 
 def test_outside_a_run_it_lies_in_a_temporary_folder() -> None:
     assert Number.new().path.is_dir()
+
+
+def test_what_was_made_outside_a_run_goes_with_the_process(tmp_path: Path) -> None:
+    code = (
+        "from orchestration import Artifact, Beam, RunContext\n"
+        "run = RunContext()\n"
+        "for folder in (Artifact.new().path, Beam().scratch, run.folder, run.scratch):\n"
+        "    (folder / 'x').touch()\n"
+        "import os; print(*os.listdir(os.environ['TMPDIR']))\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"TMPDIR": str(tmp_path), "PYTHONPATH": root},
+    )
+    assert len(child.stdout.split()) == 4
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_for_writing_gets_its_folder(tmp_path: Path) -> None:

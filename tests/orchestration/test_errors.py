@@ -104,10 +104,14 @@ def test_a_cell_of_a_notebook_is_the_users() -> None:
     del linecache.cache[name]
 
 
-def test_ourselves_run_as_a_program_are_not_the_user() -> None:
-    assert errors.is_own({"__name__": "__main__", "__file__": errors.__file__})
-    assert not errors.is_own({"__name__": "__main__"})
-    assert not errors.is_own({"__name__": "components", "__file__": "/home/me/components/__init__.py"})
+@pytest.mark.parametrize(
+    ("file", "is_users"),
+    [(errors.__file__, False), (None, True), ("/home/me/components/__init__.py", True)],
+)
+def test_ourselves_run_as_a_program_are_not_the_user(file: str | None, is_users: bool) -> None:
+    names: dict[str, object] = {"user_line": user_line, "__name__": "__main__", "__file__": file}
+    exec(compile("line = user_line()", "/home/me/program.py", "exec"), names)
+    assert (names["line"] == "/home/me/program.py:1") == is_users
 
 
 def test_a_project_below_pythons_prefix_is_no_library() -> None:
@@ -146,7 +150,7 @@ def failure_of(function: Callable[[], object], at: str | None = None) -> list[st
     try:
         function()
     except BaseException as error:  # noqa: BLE001 - whatever a user's code raises is what is tested
-        return user_failure(error, at).error.splitlines()
+        return str(user_failure(error, at)["error"]).splitlines()
     raise AssertionError("nothing was raised")
 
 
@@ -179,9 +183,9 @@ def test_an_exception_without_words_and_a_long_one() -> None:
 
 
 def test_what_is_wrong_in_itself_is_not_tried_again() -> None:
-    assert not user_failure(ArgumentError("wrong")).retry
-    assert user_failure(DataError("late")).retry
-    assert user_failure(OSError("line busy")).retry
+    assert not user_failure(ArgumentError("wrong"))["retry"]
+    assert user_failure(DataError("late"))["retry"]
+    assert user_failure(OSError("line busy"))["retry"]
 
 
 def test_a_component_of_ours_in_a_child_process_names_the_users_call(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -95,7 +96,7 @@ def test_independent_nodes_overlap_in_processes_of_their_own(run: Runner, trace:
 def test_no_more_run_at_once_than_allowed(run: Runner, trace: Path, settings: Settings) -> None:
     for places in (1, 3):
         trace.unlink(missing_ok=True)
-        capped = settings.replace(concurrency=places)
+        capped = dataclasses.replace(settings, concurrency=places)
         run(running.side_by_side, count=6, seconds=0.15, _settings=capped, _cache=False)
         assert overlap(spans(trace)) == places
 
@@ -112,7 +113,7 @@ def test_a_short_arm_does_not_wait_for_a_long_one(run: Runner, trace: Path) -> N
 
 
 def test_accelerators_are_claimed_one_by_one(run: Runner, trace: Path, settings: Settings) -> None:
-    run(running.side_by_side, count=4, seconds=0.2, gpu=1, _settings=settings.replace(gpus=2))
+    run(running.side_by_side, count=4, seconds=0.2, gpu=1, _settings=dataclasses.replace(settings, gpus=2))
     found = spans(trace)
     assert overlap(found) == 2
     for device in ("0", "1"):
@@ -121,7 +122,7 @@ def test_accelerators_are_claimed_one_by_one(run: Runner, trace: Path, settings:
 
 
 def test_a_node_without_accelerators_sees_none(run: Runner, trace: Path, settings: Settings) -> None:
-    run(running.side_by_side, count=1, seconds=0.0, _settings=settings.replace(gpus=2))
+    run(running.side_by_side, count=1, seconds=0.0, _settings=dataclasses.replace(settings, gpus=2))
     assert [span.devices for span in spans(trace)] == [""]
 
 

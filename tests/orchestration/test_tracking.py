@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import shutil
@@ -170,7 +171,7 @@ class TestAgain:
 
     def test_runs_of_two_journals_with_one_id_stay_two(self, home: Path, tmp_path: Path) -> None:
         deliver(home, [run_started(), run_finished()])
-        other = MlflowTracking(settings(home).replace(journal="sqlite:////elsewhere/journal.db"))
+        other = MlflowTracking(dataclasses.replace(settings(home), journal="sqlite:////elsewhere/journal.db"))
         other.deliver(run_started())
         assert [run["name"] for run in snapshot(settings(home).tracking)["runs"]] == [RUN, RUN]
 
