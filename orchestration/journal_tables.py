@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Record = TypeVar("Record")
 
@@ -28,34 +28,30 @@ class Json(sa.TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _id(name: str, length: int, **more: Any) -> sa.Column[str]:
-    return sa.Column(name, sa.String(length), **more)
-
-
 metadata = sa.MetaData()
 meta = sa.Table("headrace", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
 runs = sa.Table(
     "runs",
     metadata,
-    _id("id", 120, primary_key=True),
-    _id("pipeline", 200, nullable=False, index=True),
-    _id("state", 20, nullable=False, index=True),
+    sa.Column("id", sa.String(120), primary_key=True),
+    sa.Column("pipeline", sa.String(200), nullable=False, index=True),
+    sa.Column("state", sa.String(20), nullable=False, index=True),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("ended", sa.Float),
-    _id("owner", 64),
+    sa.Column("owner", sa.String(64)),
     sa.Column("lease_until", sa.Float),
-    _id("host", 255),
-    _id("process", 64),
+    sa.Column("host", sa.String(255)),
+    sa.Column("process", sa.String(64)),
     sa.Column("facts", Json, nullable=False),
 )
 attempts = sa.Table(
     "attempts",
     metadata,
-    _id("run", 120, primary_key=True),
-    _id("node", 250, primary_key=True),
+    sa.Column("run", sa.String(120), primary_key=True),
+    sa.Column("node", sa.String(250), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
-    _id("state", 20, nullable=False),
-    _id("key", 64, index=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("key", sa.String(64), index=True),
     sa.Column("started", sa.Float),
     sa.Column("ended", sa.Float),
     sa.Column("facts", Json, nullable=False),
@@ -63,18 +59,20 @@ attempts = sa.Table(
 files = sa.Table(
     "files",
     metadata,
-    _id("path", 1000, primary_key=True),
+    sa.Column("path", sa.String(1000), primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("modified", sa.BigInteger, nullable=False),
-    _id("digest", 64, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
 )
 outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    _id("run", 120, nullable=False),
-    sa.Column("event", Json, nullable=False),
-    sa.Column("delivered", sa.Float, index=True),
+    sa.Column("run", sa.String(120), nullable=False),
+    sa.Column("node", sa.String(250), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("metrics", Json, nullable=False),
+    sqlite_autoincrement=True,  # the number of a mark that was delivered is not given again
 )
 
 
@@ -88,4 +86,4 @@ def row_of(table: sa.Table, record: object) -> dict[str, Any]:
 def record_of(kind: type[Record], row: Any) -> Record:
     """Return the record of a row."""
     columns = {str(name): value for name, value in row._mapping.items()}
-    return msgspec.convert({**columns.pop("facts"), **columns}, kind)
+    return msgspec.convert({**columns.pop("facts", {}), **columns}, kind)
