@@ -17,18 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestration.errors import ConfigurationError, RunStateError
-from orchestration.journal_tables import (
-    SCHEMA_VERSION,
-    Record,
-    attempts,
-    files,
-    meta,
-    metadata,
-    outbox,
-    record_of,
-    row_of,
-    runs,
-)
+from orchestration.journal_tables import Record, attempts, files, make, outbox, record_of, row_of, runs
 from orchestration.records import Attempt, Mark, Measured, Run, RunState, State, now
 from orchestration.secrets import redact
 from orchestration.store import sha256
@@ -36,7 +25,6 @@ from orchestration.store import sha256
 LEASE_SECONDS = 30.0
 SETTLED_SECONDS = 2.0
 
-_SCHEMA_LOCK = 0x6865616472616365  # any number of our own
 _UNFINISHED = (RunState.FAILED, RunState.INTERRUPTED)
 _GAVE_OUTPUTS = [state for state in State if state.gave_outputs]
 
@@ -65,7 +53,7 @@ class Journal:
         """
         try:
             engine = _engine(url)
-            version = _made(engine)
+            make(engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             raise ConfigurationError(
                 "the journal cannot be opened",
@@ -74,13 +62,6 @@ class Journal:
                 at="",
                 next="headrace doctor",
             ) from error
-        if version != SCHEMA_VERSION:
-            raise ConfigurationError(
-                "the journal was written by another version of Headrace",
-                expected=f"schema version {SCHEMA_VERSION}",
-                received=f"schema version {version}",
-                at="",
-            )
         return cls(engine)
 
     def close(self) -> None:
@@ -115,7 +96,14 @@ class Journal:
         again = runs.update().where(runs.c.id == run_id, runs.c.state.in_(_UNFINISHED))
         with self.engine.begin() as connection:
             if not connection.execute(again.values(state=RunState.RUNNING, ended=None, **lease)).rowcount:
-                raise _not_resumable(run)
+                done = run.state is RunState.SUCCEEDED
+                raise RunStateError(
+                    f"run {run_id} {'has succeeded; nothing is left to do' if done else 'is still going'}",
+                    expected="a run that failed or was interrupted",
+                    received=f"{run.state}, process {run.process} on {run.host}",
+                    at="",
+                    next=f"headrace show {run_id}",
+                )
             _mark(connection, run_id)
         return str(lease["owner"])
 
@@ -282,17 +270,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         time.sleep(0.01)
 
 
-def _made(engine: sa.Engine) -> int:
-    """Make the tables where they are missing, and return the version they were written by."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-        if not sa.inspect(connection).has_table(meta.name):
-            metadata.create_all(connection)
-            connection.execute(meta.insert().values(schema_version=SCHEMA_VERSION))
-        return int(connection.execute(sa.select(meta.c.schema_version)).scalar_one())
-
-
 def _mark(
     connection: sa.Connection, run: str, node: str = "", number: int = 0, metrics: Sequence[Measured] = ()
 ) -> None:
@@ -349,15 +326,3 @@ def _is_dead(row: Any) -> bool:
     if row.host != socket.gethostname() or not Path("/proc/self/stat").exists():
         return False
     return process_identity(int(row.process.partition(":")[0])) != str(row.process)
-
-
-def _not_resumable(run: Run) -> RunStateError:
-    if run.state is RunState.SUCCEEDED:
-        return RunStateError(f"run {run.id} has succeeded; nothing is left to do", at="")
-    return RunStateError(
-        f"run {run.id} is still going",
-        expected="a run that failed or was interrupted",
-        received=f"{run.state}, process {run.process} on {run.host}",
-        at="",
-        next=f"headrace show {run.id}",
-    )

@@ -8,7 +8,11 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from orchestration.errors import ConfigurationError
+
 SCHEMA_VERSION = 3
+
+_LOCK = 0x6865616472616365  # any number of our own
 
 Record = TypeVar("Record")
 
@@ -74,6 +78,25 @@ outbox = sa.Table(
     sa.Column("metrics", Json, nullable=False),
     sqlite_autoincrement=True,  # the number of a mark that was delivered is not given again
 )
+
+
+def make(engine: sa.Engine) -> None:
+    """Make the tables where they are missing.
+
+    Raises:
+        ConfigurationError: They are there as another version made them.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        if not sa.inspect(connection).has_table(meta.name):
+            metadata.create_all(connection)
+            connection.execute(meta.insert().values(schema_version=SCHEMA_VERSION))
+        version = connection.execute(sa.select(meta.c.schema_version)).scalar_one()
+    if version != SCHEMA_VERSION:
+        headline = "the journal was written by another version of Headrace"
+        expected, received = (f"schema version {number}" for number in (SCHEMA_VERSION, version))
+        raise ConfigurationError(headline, expected=expected, received=received, at="")
 
 
 def row_of(table: sa.Table, record: object) -> dict[str, Any]:

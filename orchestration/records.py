@@ -128,10 +128,6 @@ class Attempt:
         """Wall seconds from start to end; 0 where it did not run."""
         return (self.ended or 0.0) - self.started if self.started and self.ended else 0.0
 
-    def artifacts(self, output: str) -> list[Artifact]:
-        """Return the artifacts of an output: one, or one for each item."""
-        return [o.artifact() for o in self.outputs if o.name == output]
-
 
 @dataclass(frozen=True)
 class Mark:
