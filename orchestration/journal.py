@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sqlite3
@@ -273,9 +274,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _mark(
     connection: sa.Connection, run: str, node: str = "", number: int = 0, metrics: Sequence[Measured] = ()
 ) -> None:
+    row = {"run": run, "node": node, "number": number, "facts": json.dumps({"metrics": metrics})}
     if not metrics:  # what MLflow is told is how things are then: one mark will do
-        connection.execute(outbox.delete().filter_by(run=run, node=node, number=number, metrics=()))
-    connection.execute(outbox.insert().values(run=run, node=node, number=number, metrics=metrics))
+        connection.execute(outbox.delete().filter_by(**row))
+    connection.execute(outbox.insert().values(row))
 
 
 def _write(connection: sa.Connection, attempt: Attempt) -> None:

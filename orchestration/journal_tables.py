@@ -16,22 +16,6 @@ _LOCK = 0x6865616472616365  # any number of our own
 
 Record = TypeVar("Record")
 
-
-class Json(sa.TypeDecorator[Any]):
-    """JSON in a text column. PostgreSQL's own type refuses NaN, and a diverging loss is just that."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
-        """Return the text of a value; pure ASCII, so that any character survives."""
-        return None if value is None else json.dumps(value)
-
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
-        """Return the value of a text."""
-        return None if value is None else json.loads(value)
-
-
 metadata = sa.MetaData()
 meta = sa.Table("headrace", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
 runs = sa.Table(
@@ -46,7 +30,7 @@ runs = sa.Table(
     sa.Column("lease_until", sa.Float),
     sa.Column("host", sa.String(255)),
     sa.Column("process", sa.String(64)),
-    sa.Column("facts", Json, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),
 )
 attempts = sa.Table(
     "attempts",
@@ -58,7 +42,7 @@ attempts = sa.Table(
     sa.Column("key", sa.String(64), index=True),
     sa.Column("started", sa.Float),
     sa.Column("ended", sa.Float),
-    sa.Column("facts", Json, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),
 )
 files = sa.Table(
     "files",
@@ -75,7 +59,7 @@ outbox = sa.Table(
     sa.Column("run", sa.String(120), nullable=False),
     sa.Column("node", sa.String(250), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("metrics", Json, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),
     sqlite_autoincrement=True,  # the number of a mark that was delivered is not given again
 )
 
@@ -100,13 +84,17 @@ def make(engine: sa.Engine) -> None:
 
 
 def row_of(table: sa.Table, record: object) -> dict[str, Any]:
-    """Return a record's row: the table's columns, and whatever else it holds as its ``facts``."""
+    """Return a record's row: the table's columns, and whatever else it holds as its ``facts``.
+
+    They are JSON in pure ASCII, so that any character survives, and text: PostgreSQL's own type
+    refuses NaN, and a diverging loss is just that.
+    """
     facts = msgspec.to_builtins(record)
     columns = {name: facts.pop(name) for name in list(facts) if name in table.c}
-    return {**columns, "facts": facts}
+    return {**columns, "facts": json.dumps(facts)}
 
 
 def record_of(kind: type[Record], row: Any) -> Record:
     """Return the record of a row."""
     columns = {str(name): value for name, value in row._mapping.items()}
-    return msgspec.convert({**columns.pop("facts", {}), **columns}, kind)
+    return msgspec.convert({**json.loads(columns.pop("facts", "{}")), **columns}, kind)
