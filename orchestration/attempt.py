@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration import events
 from orchestration.errors import ArgumentError
 from orchestration.failure import user_failure
 from orchestration.node import Call, execute
-from orchestration.records import Attempt, Output, State
+from orchestration.records import Attempt, Measured, Output, State
 from orchestration.workers import Child, Workers
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Reports:
     def __init__(self, coordinator: Coordinator, attempt: Attempt) -> None:
         self.attempt = attempt
         self._coordinator = coordinator
-        self._metrics: list[dict[str, Any]] = []
+        self._metrics: list[Measured] = []
         self._posted = 0.0
         self._lock = threading.RLock()  # a component run in this process may report from threads of its own
 
@@ -53,7 +52,7 @@ class Reports:
     def _measured(self, name: str, value: float, step: int) -> None:
         self.change(metrics={**self.attempt.metrics, name: value})
         self._coordinator.listener.metric(self.attempt.node, name, value, step)
-        self._metrics.append({"name": name, "value": value, "step": step, "time": int(time.time() * 1000)})
+        self._metrics.append((name, value, int(time.time() * 1000), step))
         if time.monotonic() - self._posted > POST_SECONDS:
             self.post()
 
@@ -63,8 +62,7 @@ class Reports:
             metrics, self._metrics = self._metrics, []
             self._posted = time.monotonic()
         if metrics:
-            measured = events.node_measured(self.attempt, metrics)
-            self._coordinator.journal.post(self.attempt.run, [measured])
+            self._coordinator.journal.post(self.attempt, metrics)
 
 
 def try_once(coordinator: Coordinator, call: Call) -> Attempt:

@@ -178,7 +178,7 @@ class Coordinator:
             if self.cancelled.is_set():
                 return self._record(call.attempt.node, State.SKIPPED, reason=INTERRUPTED)
             begun = replace(call.attempt, state=State.RUNNING, started=now())
-            begun = self.journal.begin_attempt(self.owner, begun)
+            begun = self.journal.record(self.owner, begun)
             self.listener.node(begun.node, State.RUNNING, "")
             folder = self.settings.home / "runs" / begun.run / begun.node / str(begun.number)
             variables = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if self.settings.gpus else {}
@@ -228,7 +228,7 @@ class Coordinator:
 
     def _finish(self, attempt: Attempt) -> Attempt:
         ended = replace(attempt, started=attempt.started or now(), ended=now())
-        ended = self.journal.finish_attempt(self.owner, ended)
+        ended = self.journal.record(self.owner, ended)
         self.listener.node(ended.node, ended.state, ended.reason)
         return ended
 

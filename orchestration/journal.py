@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,26 +17,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestration import events
 from orchestration.errors import ConfigurationError, RunStateError
-from orchestration.journal_tables import (
-    SCHEMA_VERSION,
-    attempts,
-    files,
-    meta,
-    metadata,
-    outbox,
-    record_of,
-    row_of,
-    runs,
-)
-from orchestration.records import Attempt, Run, RunState, State, now
+from orchestration.journal_tables import Record, attempts, files, make, outbox, record_of, row_of, runs
+from orchestration.records import Attempt, Mark, Measured, Run, RunState, State, now
+from orchestration.secrets import redact
 from orchestration.store import sha256
 
 LEASE_SECONDS = 30.0
 SETTLED_SECONDS = 2.0
 
-_SCHEMA_LOCK = 0x6865616472616365  # any number of our own
 _UNFINISHED = (RunState.FAILED, RunState.INTERRUPTED)
 _GAVE_OUTPUTS = [state for state in State if state.gave_outputs]
 
@@ -64,23 +54,15 @@ class Journal:
         """
         try:
             engine = _engine(url)
-            version = _made(engine)
+            make(engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
-            shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             raise ConfigurationError(
                 "the journal cannot be opened",
                 expected="a SQLite file or a PostgreSQL database that can be written to",
-                received=f"{shown}: {str(error).splitlines()[0]}",
+                received=f"{redact(url)}: {str(error).splitlines()[0]}",
                 at="",
                 next="headrace doctor",
             ) from error
-        if version != SCHEMA_VERSION:
-            raise ConfigurationError(
-                "the journal was written by another version of Headrace",
-                expected=f"schema version {SCHEMA_VERSION}",
-                received=f"schema version {version}",
-                at="",
-            )
         return cls(engine)
 
     def close(self) -> None:
@@ -99,7 +81,7 @@ class Journal:
         try:
             with self.engine.begin() as connection:
                 connection.execute(runs.insert().values(row_of(runs, run) | lease))
-                _post(connection, run.id, events.run_started(run))
+                _mark(connection, run.id)
         except sa.exc.IntegrityError as error:
             raise RunExistsError(f"there is a run {run.id} already", at="") from error
         return str(lease["owner"])
@@ -112,30 +94,30 @@ class Journal:
         """
         self.mark_interrupted()
         lease, run = _lease(), self.run(run_id)
-        ended = sa.and_(runs.c.id == run_id, runs.c.state.in_(_UNFINISHED))
-        again = runs.update().where(ended).values(state=RunState.RUNNING, ended=None, **lease)
+        again = runs.update().where(runs.c.id == run_id, runs.c.state.in_(_UNFINISHED))
         with self.engine.begin() as connection:
-            if not connection.execute(again).rowcount:
-                raise _not_resumable(run)
-            _post(connection, run_id, events.run_started(run))
+            if not connection.execute(again.values(state=RunState.RUNNING, ended=None, **lease)).rowcount:
+                done = run.state is RunState.SUCCEEDED
+                raise RunStateError(
+                    f"run {run_id} {'has succeeded; nothing is left to do' if done else 'is still going'}",
+                    expected="a run that failed or was interrupted",
+                    received=f"{run.state}, process {run.process} on {run.host}",
+                    at="",
+                    next=f"headrace show {run_id}",
+                )
+            _mark(connection, run_id)
         return str(lease["owner"])
 
     def heartbeat(self, run_id: str, owner: str) -> bool:
         """Prolong a lease; False once another owner holds the run."""
-        held = sa.and_(runs.c.id == run_id, runs.c.owner == owner)
+        held = runs.update().where(runs.c.id == run_id, runs.c.owner == owner)
         with self.engine.begin() as connection:
-            prolonged = runs.update().where(held).values(lease_until=time.time() + LEASE_SECONDS)
-            return bool(connection.execute(prolonged).rowcount)
+            return bool(connection.execute(held.values(lease_until=time.time() + LEASE_SECONDS)).rowcount)
 
-    def finish_run(self, run_id: str, owner: str, state: RunState, metrics: dict[str, float]) -> None:
-        """Record how a run ended and give its lease back."""
+    def finish_run(self, run_id: str, owner: str, state: RunState) -> None:
+        """Record how a run ended and give its lease back; what is still going of it is INTERRUPTED."""
         with self._held(run_id, owner) as connection:
-            _end(connection, run_id, state, metrics)
-
-    def give_up(self, run_id: str, owner: str) -> None:
-        """Let go of a run that could not be carried to an end; it becomes INTERRUPTED."""
-        with self._held(run_id, owner) as connection:
-            _interrupt(connection, run_id)
+            _end(connection, run_id, state)
 
     def mark_interrupted(self) -> list[str]:
         """Mark runs whose coordinator died INTERRUPTED, and return their ids.
@@ -147,7 +129,7 @@ class Journal:
         with self.engine.begin() as connection:
             dead = [row.id for row in connection.execute(going).all() if _is_dead(row)]
             for run_id in dead:
-                _interrupt(connection, run_id)
+                _end(connection, run_id, RunState.INTERRUPTED)
         return dead
 
     def run(self, run_id: str) -> Run:
@@ -156,10 +138,9 @@ class Journal:
         Raises:
             RunStateError: There is no such run.
         """
-        row = self._first(sa.select(runs).where(runs.c.id == run_id))
-        if row is None:
-            raise RunStateError(f"there is no run {run_id}", at="", next="headrace runs")
-        return record_of(Run, row)
+        for run in self._read(Run, sa.select(runs).filter_by(id=run_id)):
+            return run
+        raise RunStateError(f"there is no run {run_id}", at="", next="headrace runs")
 
     def runs(
         self, *, pipeline: str | None = None, states: Iterable[RunState] = (), limit: int = 50
@@ -170,43 +151,38 @@ class Journal:
             query = query.where(runs.c.pipeline == pipeline)
         if states:
             query = query.where(runs.c.state.in_(list(states)))
-        with self.engine.begin() as connection:
-            return [record_of(Run, row) for row in connection.execute(query)]
+        return self._read(Run, query)
 
     # Attempts and the cache
 
-    def begin_attempt(self, owner: str, attempt: Attempt) -> Attempt:
-        """Record the start of an attempt; it gets the node's next number."""
+    def record(self, owner: str, attempt: Attempt) -> Attempt:
+        """Record an attempt as it is now, all or nothing; a new one gets the node's next number."""
         with self._held(attempt.run, owner) as connection:
-            attempt = _numbered(connection, attempt)
-            connection.execute(attempts.insert().values(row_of(attempts, attempt)))
-            _post(connection, attempt.run, events.node_started(attempt))
+            if not attempt.number:
+                numbers = sa.select(attempts.c.number).filter_by(run=attempt.run, node=attempt.node)
+                last = connection.execute(numbers.order_by(attempts.c.number.desc()).limit(1)).scalar()
+                attempt = replace(attempt, number=(last or 0) + 1)
+            _write(connection, attempt)
         return attempt
 
-    def finish_attempt(self, owner: str, attempt: Attempt) -> Attempt:
-        """Record how an attempt ended, its outputs and its event, all or nothing."""
-        with self._held(attempt.run, owner) as connection:
-            attempt = attempt if attempt.number else _numbered(connection, attempt)
-            _upsert(connection, attempts, row_of(attempts, attempt))
-            _post(connection, attempt.run, events.node_finished(attempt))
-        return attempt
+    def attempt(self, run_id: str, node: str, number: int) -> Attempt:
+        """Return an attempt that was recorded."""
+        one = sa.select(attempts).filter_by(run=run_id, node=node, number=number)
+        return self._read(Attempt, one)[0]
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return a run's attempts in the order they were started."""
         order = (attempts.c.started, attempts.c.node, attempts.c.number)
-        query = sa.select(attempts).where(attempts.c.run == run_id).order_by(*order)
-        with self.engine.begin() as connection:
-            return [record_of(Attempt, row) for row in connection.execute(query)]
+        return self._read(Attempt, sa.select(attempts).filter_by(run=run_id).order_by(*order))
 
     def cached(self, key: str) -> Attempt | None:
         """Return the newest success with this key, if any."""
-        same = sa.and_(attempts.c.key == key, attempts.c.state == State.SUCCEEDED)
-        return self._attempt(sa.select(attempts).where(same).order_by(attempts.c.ended.desc()))
+        return self._newest(sa.select(attempts).filter_by(key=key, state=State.SUCCEEDED))
 
     def finished(self, run_id: str, node: str, key: str) -> Attempt | None:
         """Return this run's own success of a node with this key, if any."""
-        same = sa.and_(attempts.c.run == run_id, attempts.c.node == node, attempts.c.key == key)
-        return self._attempt(sa.select(attempts).where(same, attempts.c.state.in_(_GAVE_OUTPUTS)))
+        same = sa.select(attempts).filter_by(run=run_id, node=node, key=key)
+        return self._newest(same.where(attempts.c.state.in_(_GAVE_OUTPUTS)))
 
     def last_success(self, pipeline: str, node: str, other_than: str, before: float) -> Attempt | None:
         """Return a node's newest success before a time, in another run of the same pipeline."""
@@ -215,27 +191,24 @@ class Journal:
             .join(runs, runs.c.id == attempts.c.run)
             .where(runs.c.pipeline == pipeline, attempts.c.node == node, attempts.c.run != other_than)
             .where(attempts.c.state.in_(_GAVE_OUTPUTS), attempts.c.ended <= before)
-            .order_by(attempts.c.ended.desc())
         )
-        return self._attempt(query)
+        return self._newest(query)
 
     # What MLflow must still hear
 
-    def post(self, run_id: str, posted: Iterable[Mapping[str, Any]]) -> None:
-        """Put events into the outbox."""
+    def post(self, attempt: Attempt, metrics: list[Measured]) -> None:
+        """Put what an attempt measured into the outbox."""
         with self.engine.begin() as connection:
-            _post(connection, run_id, *posted)
+            _mark(connection, attempt.run, attempt.node, attempt.number, metrics)
 
-    def pending(self, limit: int = 500) -> list[tuple[int, dict[str, Any]]]:
-        """Return the oldest events not yet delivered, with their numbers."""
-        waiting = sa.select(outbox).where(outbox.c.delivered.is_(None)).order_by(outbox.c.id).limit(limit)
-        with self.engine.begin() as connection:
-            return [(row.id, row.event) for row in connection.execute(waiting)]
+    def pending(self, limit: int = 500) -> list[Mark]:
+        """Return the oldest marks not yet delivered."""
+        return self._read(Mark, sa.select(outbox).order_by(outbox.c.id).limit(limit))
 
-    def delivered(self, ids: list[int]) -> None:
-        """Mark events as delivered."""
+    def delivered(self, mark: Mark) -> None:
+        """Take a mark out of the outbox."""
         with self.engine.begin() as connection:
-            connection.execute(outbox.update().where(outbox.c.id.in_(ids)).values(delivered=time.time()))
+            connection.execute(outbox.delete().where(outbox.c.id == mark.id))
 
     # Digests of files that were read before
 
@@ -244,9 +217,8 @@ class Journal:
         state = path.stat()
         modified = getattr(state, "st_mtime_ns", 0)
         row = {"path": str(path.absolute()), "size": state.st_size, "modified": modified}
-        found = self._first(sa.select(files.c.digest).filter_by(**row))
-        if found:
-            return str(found.digest)
+        for found in self._read(dict[str, Any], sa.select(files).filter_by(**row)):
+            return str(found["digest"])
         digest = sha256(path)
         # A file that was only just written may change again without a new time: not remembered.
         if modified and time.time_ns() - modified > SETTLED_SECONDS * 1e9:
@@ -254,13 +226,13 @@ class Journal:
                 _upsert(connection, files, {**row, "digest": digest})
         return digest
 
-    def _attempt(self, query: sa.Select[Any]) -> Attempt | None:
-        found = self._first(query)
-        return None if found is None else record_of(Attempt, found)
+    def _newest(self, query: sa.Select[Any]) -> Attempt | None:
+        found = self._read(Attempt, query.order_by(attempts.c.ended.desc()).limit(1))
+        return found[0] if found else None
 
-    def _first(self, query: sa.Select[Any]) -> Any:
+    def _read(self, kind: type[Record], query: sa.Select[Any]) -> list[Record]:
         with self.engine.begin() as connection:
-            return connection.execute(query.limit(1)).first()
+            return [record_of(kind, row) for row in connection.execute(query)]
 
     @contextmanager
     def _held(self, run_id: str, owner: str) -> Iterator[sa.Connection]:
@@ -283,15 +255,14 @@ def _engine(url: str) -> sa.Engine:
         return sa.create_engine(parsed.set(drivername="postgresql+psycopg"))
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed)
+    # Transactions are begun by the engine, not by the driver.
+    engine = sa.create_engine(parsed, connect_args={"timeout": 60, "isolation_level": None})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by the engine, not by the driver
-    connection.execute("PRAGMA busy_timeout=60000")
     connection.execute("PRAGMA synchronous=NORMAL")
     for _ in range(500):  # SQLite itself does not wait here while another connection makes the file
         with suppress(sqlite3.OperationalError):
@@ -300,44 +271,28 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         time.sleep(0.01)
 
 
-def _made(engine: sa.Engine) -> int:
-    """Make the tables where they are missing, and return the version they were written by."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-        if not sa.inspect(connection).has_table(meta.name):
-            metadata.create_all(connection)
-            connection.execute(meta.insert().values(schema_version=SCHEMA_VERSION))
-        return int(connection.execute(sa.select(meta.c.schema_version)).scalar_one())
+def _mark(
+    connection: sa.Connection, run: str, node: str = "", number: int = 0, metrics: Sequence[Measured] = ()
+) -> None:
+    row = {"run": run, "node": node, "number": number, "facts": json.dumps({"metrics": metrics})}
+    if not metrics:  # what MLflow is told is how things are then: one mark will do
+        connection.execute(outbox.delete().filter_by(**row))
+    connection.execute(outbox.insert().values(row))
 
 
-def _post(connection: sa.Connection, run_id: str, *posted: Mapping[str, Any]) -> None:
-    if posted:
-        connection.execute(outbox.insert(), [{"run": run_id, "event": event} for event in posted])
+def _write(connection: sa.Connection, attempt: Attempt) -> None:
+    _upsert(connection, attempts, row_of(attempts, attempt))
+    _mark(connection, attempt.run, attempt.node, attempt.number)
 
 
-def _end(connection: sa.Connection, run_id: str, state: RunState, metrics: dict[str, float]) -> None:
+def _end(connection: sa.Connection, run_id: str, state: RunState) -> None:
+    going = sa.select(attempts).filter_by(run=run_id, state=State.RUNNING)
+    for row in connection.execute(going).all():
+        left = replace(record_of(Attempt, row), state=State.INTERRUPTED, ended=now())
+        _write(connection, replace(left, reason="the run's process died"))
     ended = {"state": state, "ended": now(), "owner": None, "lease_until": None}
     connection.execute(runs.update().where(runs.c.id == run_id).values(ended))
-    row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).one()
-    _post(connection, run_id, events.run_finished(record_of(Run, row), metrics))
-
-
-def _interrupt(connection: sa.Connection, run_id: str) -> None:
-    going = sa.select(attempts).where(attempts.c.run == run_id, attempts.c.state == State.RUNNING)
-    for row in connection.execute(going).all():
-        left = replace(
-            record_of(Attempt, row), state=State.INTERRUPTED, ended=now(), reason="the run's process died"
-        )
-        _upsert(connection, attempts, row_of(attempts, left))
-        _post(connection, run_id, events.node_finished(left))
-    _end(connection, run_id, RunState.INTERRUPTED, {})
-
-
-def _numbered(connection: sa.Connection, attempt: Attempt) -> Attempt:
-    same = sa.and_(attempts.c.run == attempt.run, attempts.c.node == attempt.node)
-    last = connection.execute(sa.select(sa.func.max(attempts.c.number)).where(same)).scalar_one_or_none()
-    return replace(attempt, number=(last or 0) + 1)
+    _mark(connection, run_id)
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
@@ -373,15 +328,3 @@ def _is_dead(row: Any) -> bool:
     if row.host != socket.gethostname() or not Path("/proc/self/stat").exists():
         return False
     return process_identity(int(row.process.partition(":")[0])) != str(row.process)
-
-
-def _not_resumable(run: Run) -> RunStateError:
-    if run.state is RunState.SUCCEEDED:
-        return RunStateError(f"run {run.id} has succeeded; nothing is left to do", at="")
-    return RunStateError(
-        f"run {run.id} is still going",
-        expected="a run that failed or was interrupted",
-        received=f"{run.state}, process {run.process} on {run.host}",
-        at="",
-        next=f"headrace show {run.id}",
-    )

@@ -9,6 +9,9 @@ from typing import Any
 
 from orchestration.artifacts import Artifact, load_type, type_name
 
+Measured = tuple[str, float, int, int]
+"""A metric as it was measured: name, value, milliseconds since 1970, step."""
+
 
 class State(StrEnum):
     """State of a node's attempt."""
@@ -125,9 +128,20 @@ class Attempt:
         """Wall seconds from start to end; 0 where it did not run."""
         return (self.ended or 0.0) - self.started if self.started and self.ended else 0.0
 
-    def artifacts(self, output: str) -> list[Artifact]:
-        """Return the artifacts of an output: one, or one for each item."""
-        return [o.artifact() for o in self.outputs if o.name == output]
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a run where MLflow is behind: the run itself, or (with a node) one of its attempts.
+
+    Attributes:
+        metrics: What the attempt measured meanwhile.
+    """
+
+    id: int
+    run: str
+    node: str
+    number: int
+    metrics: list[Measured]
 
 
 def now() -> float:

@@ -146,7 +146,7 @@ def _carry_out(coordinator: Coordinator) -> RunResult:
         result = RunResult(run.id, run.pipeline, state, 0.0, nodes)
         # Before the end is recorded: nobody looks after a finished run.
         coordinator.clean(scratch=state is RunState.SUCCEEDED)
-        journal.finish_run(run.id, coordinator.owner, state, result.metrics)
+        journal.finish_run(run.id, coordinator.owner, state)
         tries = Counter(a.node.partition("[")[0] for a in journal.attempts(run.id) if a.folder)
         undelivered = feeder.finish(FLUSH_SECONDS) if feeder else 0
         if feeder and undelivered and feeder.trouble:
@@ -182,9 +182,9 @@ def _feeder(coordinator: Coordinator) -> OutboxFeeder | None:
     # MLflow needs it too, and imports it in another thread while the journal is in use here.
     import sqlalchemy.orm  # noqa: F401
 
-    from orchestration.tracking import MlflowTracking, OutboxFeeder
+    from orchestration.tracking import OutboxFeeder
 
-    feeder = OutboxFeeder(coordinator.journal, lambda: MlflowTracking(coordinator.settings))
+    feeder = OutboxFeeder(coordinator.journal, coordinator.settings)
     feeder.start()
     return feeder
 
@@ -206,7 +206,7 @@ def _hold(coordinator: Coordinator, stack: ExitStack) -> None:
     def end(error: type[BaseException] | None, *_: object) -> None:
         if error is not None:
             with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
-                journal.give_up(run_id, owner)
+                journal.finish_run(run_id, owner, RunState.INTERRUPTED)
         ended.set()
         thread.join()
 

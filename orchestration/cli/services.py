@@ -41,9 +41,9 @@ def deliver_waiting(profile: str | None) -> None:
     journal = Journal.open(settings.journal_url)
     if settings.tracking == "off" or not journal.pending(1):
         return
-    from orchestration.tracking import MlflowTracking, OutboxFeeder
+    from orchestration.tracking import OutboxFeeder
 
-    feeder = OutboxFeeder(journal, lambda: MlflowTracking(settings))
+    feeder = OutboxFeeder(journal, settings)
     feeder.start()
     feeder.finish(10)
 

@@ -2,6 +2,5 @@
 
 from orchestration.tracking.feeder import OutboxFeeder
 from orchestration.tracking.runs import MlflowTracking
-from orchestration.tracking.values import RefusedError
 
-__all__ = ["MlflowTracking", "OutboxFeeder", "RefusedError"]
+__all__ = ["MlflowTracking", "OutboxFeeder"]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.tracking.values import RefusedError, model_name
+from orchestration.tracking.values import model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,7 +33,7 @@ _LOGGERS = {"alembic": logging.WARNING, "mlflow.store": logging.CRITICAL, "mlflo
 _SQLITE = "sqlite:///"
 _FINAL_CODES = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
 _DOUBTFUL_CODES = ("ENDPOINT_NOT_FOUND", "FEATURE_DISABLED", "INTERNAL_ERROR", "NOT_IMPLEMENTED")
-_FINAL_ERRORS = (RefusedError, AttributeError, LookupError, TypeError, ValueError)
+_FINAL_ERRORS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def connect(settings: Settings) -> MlflowClient:
@@ -83,7 +83,7 @@ def artifact_root(settings: Settings, experiment: str) -> str | None:
 
 
 def is_final(error: Exception) -> bool:
-    """Tell whether a later try cannot help: MLflow refuses what the event says, or it is malformed."""
+    """Tell whether a later try cannot help: MLflow refuses what it is told, or that is malformed."""
     if code := getattr(error, "error_code", None):
         return code in _FINAL_CODES
     # Other errors of files and all of the network are OSErrors, and some of them ValueErrors as well.
@@ -92,7 +92,7 @@ def is_final(error: Exception) -> bool:
 
 
 def is_doubtful(error: Exception) -> bool:
-    """Tell whether a living server gave an answer that may be about the event itself."""
+    """Tell whether a living server gave an answer that may be about what it was told."""
     from mlflow.exceptions import RestException
 
     return isinstance(error, RestException) and error.error_code in _DOUBTFUL_CODES

@@ -1,28 +1,30 @@
 """From the journal's outbox to the tracking server: in order, in the background, until it has arrived.
 
-The outbox is at-least-once: an event may be handed over again after a lost response or a killed
+The outbox is at-least-once: a mark may be handed over again after a lost response or a killed
 process, so whatever consumes it must be idempotent.
 """
 
 from __future__ import annotations
 
+import fcntl
 import threading
 import time
-from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestration.secrets import redact
-from orchestration.tracking.values import RefusedError
+from orchestration.tracking.runs import MlflowTracking
 
 if TYPE_CHECKING:
     from orchestration.journal import Journal
-    from orchestration.tracking.runs import MlflowTracking
+    from orchestration.settings import Settings
 
 POLL_SECONDS = 0.5
 FLUSH_POLL_SECONDS = 0.05
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
 PATIENCE_SECONDS = 5.0
+STOP_SECONDS = 5.0
 
 
 class OutboxFeeder:
@@ -33,56 +35,53 @@ class OutboxFeeder:
     ends is delivered by the next feeder on the same outbox.
 
     Args:
-        outbox: The journal; new events are noticed within half a second.
-        tracking_factory: Makes the consumer. While another process holds its lock, that one delivers.
+        outbox: The journal; new marks are noticed within half a second.
+        settings: Tells where MLflow is, and the folder of the lock that one process has at a time.
 
     Attributes:
         trouble: Why delivery does not go on just now, secrets masked; None while it does.
-        rejected: Events the server refused for good, one line each; they were passed over.
+        rejected: What the server refused for good, one line each; it was passed over.
     """
 
-    def __init__(self, outbox: Journal, tracking_factory: Callable[[], MlflowTracking]) -> None:
+    def __init__(self, outbox: Journal, settings: Settings) -> None:
         self.trouble: str | None = None
         self.rejected: list[str] = []
         self._outbox = outbox
-        self._tracking = tracking_factory()
+        self._settings = settings
         self._stopping = False
         self._called = threading.Event()
         self._thread = threading.Thread(target=self._loop, daemon=True, name="headrace-tracking")
+
+    @cached_property
+    def tracking(self) -> MlflowTracking:
+        """What is fed; made when there is something to deliver."""
+        return MlflowTracking(self._settings, self._outbox)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def flush(self, timeout: float) -> bool:
-        """Wait until the outbox is empty, but not longer than 5 s for a server that is away.
+    def finish(self, timeout: float) -> int:
+        """Wait until everything has arrived, but not longer than 5 s for a server that is away; stop.
+
+        The mark just being delivered is waited for five seconds more.
 
         Args:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether everything has arrived; if not, :attr:`trouble` says why.
+            How many marks are left; if any are, :attr:`trouble` may say why.
         """
         began = time.monotonic()
         self._called.set()
         while self._outbox.pending(1):
             waited = time.monotonic() - began
             if waited > timeout or (self.trouble and waited > PATIENCE_SECONDS):
-                return False
+                break
             time.sleep(FLUSH_POLL_SECONDS)
-        return True
-
-    def stop(self, timeout: float = 5.0) -> bool:
-        """Stop after the event now being delivered; tells whether the thread has ended in time."""
         self._stopping = True
         self._called.set()
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def finish(self, timeout: float) -> int:
-        """Wait as :meth:`flush` does, stop, and return how many events are left."""
-        self.flush(timeout)
-        self.stop()
+        self._thread.join(STOP_SECONDS)
         return len(self._outbox.pending())
 
     def _loop(self) -> None:
@@ -100,14 +99,14 @@ class OutboxFeeder:
 
     def _empty_outbox(self) -> None:
         while self._outbox.pending(1):
-            with self._tracking.exclusive():
-                # Read again: another process may have delivered what was there.
-                for number, event in self._outbox.pending():
+            self._settings.home.mkdir(parents=True, exist_ok=True)
+            with (self._settings.home / "tracking.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # one process at a time delivers on this machine
+                # Read again: another one may have delivered what was there.
+                for mark in self._outbox.pending():
                     if self._stopping:
                         return
-                    try:
-                        self._tracking.deliver(event)
-                    except RefusedError as error:
-                        self.rejected.append(redact(f"{event['kind']} of {event['run_id']}: {error}"))
+                    refused = self.tracking.deliver(mark)
+                    self.rejected += [redact(f"{mark.node or 'run'} of {mark.run}: {why}") for why in refused]
                     self.trouble = None
-                    self._outbox.delivered([number])
+                    self._outbox.delivered(mark)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
+    from orchestration.records import Output
+
 # Larger models stay where they are and MLflow gets their manifest and their place.
 FILES_LIMIT = 64 * 1024 * 1024
 
@@ -33,35 +35,35 @@ class Models:
             self._known.update((key, model) for model in found)
         return self._known.get(key)
 
-    def log(self, experiment: str, run_ids: list[str], name: str, output: dict[str, Any]) -> None:
+    def log(self, experiment: str, run_ids: list[str], name: str, output: Output) -> None:
         """Make a node's output a LoggedModel and link it to runs.
 
         Args:
             experiment: Id of the experiment.
             run_ids: MLflow's ids of the runs: the node's, then those it belongs to.
             name: What to call the model.
-            output: The artifact, as an event tells it.
+            output: The artifact.
         """
         from mlflow.entities import LoggedModelOutput
 
-        digest = output["digest"]
+        digest = output.digest
         model = self.find(experiment, digest) or self._create(experiment, run_ids[0], name, output)
         if str(model.status) != "READY":  # new, or a process was killed before it had finished it
-            self._upload(model.model_id, Path(output["uri"]))
+            self._upload(model.model_id, Path(output.uri))
             self._known[experiment, digest] = self._client.finalize_logged_model(model.model_id, "READY")
         for run_id in run_ids:
             linked = self._client.get_run(run_id).outputs
             if not linked or model.model_id not in [one.model_id for one in linked.model_outputs]:
                 self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
 
-    def push(self, experiment: str, run_id: str, push: dict[str, Any], digests: list[str]) -> None:
+    def push(self, experiment: str, run_id: str, push: dict[str, Any], given: list[Output]) -> None:
         """Register a model version that went live, and move its alias.
 
         Args:
             experiment: Id of the experiment.
             run_id: MLflow's id of the run the version comes from.
             push: ``name``, ``version``, ``uri`` and ``alias`` (or None).
-            digests: Content digests of the models the pushing node was given.
+            given: The models the pushing node was given.
         """
         name = model_name(str(push["name"]))
         tags = texts({"headrace.version": push["version"], "headrace.uri": push["uri"]})
@@ -70,7 +72,7 @@ class Models:
         found = self._client.search_model_versions(f"name='{name}'")
         version = next((v.version for v in found if tags.items() <= v.tags.items()), None)
         if version is None:
-            model = self.find(experiment, digests[0]) if digests else None
+            model = self.find(experiment, given[0].digest) if given else None
             # The LoggedModel's own folder, not "models:/ID": a database store would look the id up in
             # whatever store is the process's default.
             source, model_id = (model.artifact_location, model.model_id) if model else (push["uri"], None)
@@ -80,13 +82,13 @@ class Models:
         if push["alias"]:
             self._client.set_registered_model_alias(name, push["alias"], str(version))
 
-    def _create(self, experiment: str, run_id: str, name: str, output: dict[str, Any]) -> LoggedModel:
-        kind, facts = output["type"].rpartition(":")[2], output["metadata"].items()
+    def _create(self, experiment: str, run_id: str, name: str, output: Output) -> LoggedModel:
+        kind, facts = output.type.rpartition(":")[2], output.metadata.items()
         return self._client.create_logged_model(
             experiment,
             name=model_name(name),
             source_run_id=run_id,
-            tags=texts({_DIGEST: output["digest"], "headrace.uri": output["uri"], "headrace.type": kind}),
+            tags=texts({_DIGEST: output.digest, "headrace.uri": output.uri, "headrace.type": kind}),
             params=texts({n: v for n, v in facts if isinstance(v, str | int | float)}, PARAMETER_LENGTH),
             model_type=kind,
         )

@@ -1,40 +1,39 @@
 """Runs in MLflow: an experiment per pipeline, a run per Headrace run, a nested run per node attempt.
 
-Every event may arrive again, after a lost response or a killed process. Nothing is created before
-it has been looked for: runs by their tags, models by their digest, versions by number and place.
-One look-up tells everything about a run; what it told is kept until a call fails.
+The journal marks where MLflow may be behind; what is told is always how things are now. A mark may
+arrive again, after a lost response or a killed process, so nothing is created before it has been
+looked for: runs by their tags, models by their digest, versions by number and place. One look-up
+tells everything about a run; what it told is kept until a call fails.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
+import getpass
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from orchestration.dag_picture import render_svg
-from orchestration.secrets import redact_all
+from orchestration.records import Attempt, Mark, Output, Run, State, now
+from orchestration.secrets import redact, redact_all
 from orchestration.tracking import values
 from orchestration.tracking.connection import artifact_root, connect, is_doubtful, is_final
 from orchestration.tracking.models import Models
-from orchestration.tracking.values import STATUS, RefusedError
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
+    from orchestration.journal import Journal
     from orchestration.settings import Settings
 
-Event = dict[str, Any]
 Key = tuple[str, int]  # a node and the number of its attempt
+Record = TypeVar("Record", Run, Attempt)
 
 RUN, JOURNAL = "headrace.run", "headrace.journal"
-NODE, ATTEMPT, STATE = "headrace.node", "headrace.attempt", "headrace.state"
+NODE, ATTEMPT = "headrace.node", "headrace.attempt"
 RUN_ITSELF: Key = ("", 0)
 NOTE_LENGTH = 7_000
 DOUBTFUL_TRIES = 10
@@ -43,11 +42,10 @@ MOST_ATTEMPTS = 50_000  # the most MLflow tells at once
 
 @dataclass
 class _Tracked:
-    """One Headrace run in MLflow: its experiment's id, MLflow's ids and the states by attempt."""
+    """One Headrace run in MLflow: its experiment's id, and MLflow's ids by attempt."""
 
     experiment: str
-    ids: dict[Key, str] = field(default_factory=dict)
-    states: dict[Key, str] = field(default_factory=dict)
+    ids: dict[Key, str]
 
     @property
     def parent(self) -> str:
@@ -55,63 +53,47 @@ class _Tracked:
 
 
 class MlflowTracking:
-    """Takes events in and keeps MLflow in step with them.
-
-    Making one is cheap: MLflow is imported and its store opened with the first event.
+    """Keeps MLflow in step with the journal. Making one imports MLflow and opens its store.
 
     Args:
-        settings: Tells the tracking URI, where new experiments keep files, and the folder of the lock.
+        settings: Tells the tracking URI, and where new experiments keep files.
+        journal: Tells how runs and attempts are.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.client = connect(settings)
+        self._models = Models(self.client)
         self._settings = settings
+        self._journal = journal
         # Ids of runs are unique in one journal only.
         host = socket.gethostname() if settings.journal.startswith("sqlite") else ""
-        self._journal = sha256(f"{host} {settings.journal}".encode()).hexdigest()[:12]
+        self._origin = sha256(f"{host} {settings.journal}".encode()).hexdigest()[:12]
         self._runs: dict[str, _Tracked] = {}
         self._refused: list[str] = []
         self._doubts = 0
 
-    @cached_property
-    def client(self) -> MlflowClient:
-        """MLflow's client; the first use imports MLflow and opens the store."""
-        return connect(self._settings)
+    def deliver(self, mark: Mark) -> list[str]:
+        """Tell MLflow how things are where the mark points; again and again with the same effect.
 
-    @cached_property
-    def models(self) -> Models:
-        """The models in MLflow."""
-        return Models(self.client)
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the right to deliver on this machine; waits while another process has it."""
-        self._settings.home.mkdir(parents=True, exist_ok=True)
-        with (self._settings.home / "tracking.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    def deliver(self, event: Event) -> None:
-        """Take an event in; again and again with the same effect.
+        Returns:
+            What MLflow refused of it for good; the rest has arrived.
 
         Raises:
-            RefusedError: MLflow refuses something of what the event says; the rest has arrived.
             Exception: The server or the store cannot be used just now.
         """
-        _ = self.client  # a store that cannot be opened is nothing to refuse the event for
         self._refused = []
         try:
-            self._do(lambda: getattr(self, f"_on_{event['kind']}")(redact_all(event)))
+            self._do(self._deliver, mark)
         except Exception as error:
             self._doubts += is_doubtful(error)
             raise
         self._doubts = 0
-        if self._refused:
-            raise RefusedError("; ".join(self._refused))
+        return self._refused
 
-    def _do(self, step: Callable[..., object], *args: Any, **named: Any) -> None:
+    def _do(self, step: Callable[..., object], *args: Any) -> None:
         """Do one thing; what MLflow refuses does not keep the rest from being done."""
         try:
-            step(*args, **named)
+            step(*args)
         except Exception as error:
             # What is known may be wrong now: a call may have worked and its answer been lost, or
             # somebody may have deleted the run.
@@ -120,139 +102,101 @@ class MlflowTracking:
                 raise
             self._refused.append(str(error))
 
-    # The kinds of events
+    def _deliver(self, mark: Mark) -> None:
+        tracked = self._runs.get(mark.run) or self._look_up(mark.run)
+        if not mark.node or RUN_ITSELF not in tracked.ids:
+            self._tell_run(tracked, mark.run)
+        if mark.node:
+            key = redact(mark.node), mark.number
+            if not mark.metrics or key not in tracked.ids:
+                attempt = self._journal.attempt(mark.run, mark.node, mark.number)
+                self._tell_attempt(tracked, _masked(attempt))
+            self.client.log_batch(tracked.ids[key], values.metrics(mark.metrics))
 
-    def _on_run_started(self, event: Event) -> None:
-        run_id = event["run_id"]
-        run = self._runs[run_id] = self._look_up(run_id, [self._experiment(event["pipeline"])])
-        if run.ids:  # resumed
-            self.client.update_run(run.parent, "RUNNING")
-        self._mark(run, event, "RUNNING")
-        self._do(self._log, run.parent, params=event["params"])
-        self._do(self._draw, run, event["graph"])
+    # One run, one attempt
 
-    def _on_node_started(self, event: Event) -> None:
-        node = self._mark(self._known(event), event, "RUNNING")
-        self._log(node, event.get("params"), event.get("metrics", ()))
+    def _tell_run(self, tracked: _Tracked, run_id: str) -> None:
+        run, resumed = _masked(self._journal.run(run_id)), RUN_ITSELF in tracked.ids
+        newest = {attempt.node: attempt for attempt in self._journal.attempts(run_id)}
+        tags = {
+            RUN: run.id,
+            "headrace.profile": run.profile,
+            "headrace.pipeline": run.pipeline,
+            "mlflow.source.name": run.pipeline,
+        }
+        parent = self._tag(tracked, run, run.id, tags)
+        self._do(self.client.log_batch, parent, (), values.params(run.parameters))
+        states = {node: attempt.state for node, attempt in newest.items()}
+        self._do(self.client.log_text, parent, render_svg(run.graph, states), "dag.svg")
+        if run.ended:
+            nodes = [newest[node["name"]] for node in run.graph["nodes"] if node["name"] in newest]
+            last = {f"{a.node}.{metric}": value for a in nodes for metric, value in a.metrics.items()}
+            self._end(parent, run, last)
+        elif resumed:
+            self.client.update_run(parent, "RUNNING")
 
-    _on_metrics = _on_node_started
+    def _tell_attempt(self, tracked: _Tracked, attempt: Attempt) -> None:
+        parts, error = attempt.key_parts or {}, values.shortened(attempt.error, NOTE_LENGTH)
+        tags = {
+            RUN: attempt.run,
+            NODE: attempt.node,
+            ATTEMPT: attempt.number,
+            "headrace.component": parts.get("component", {}).get("name"),
+            "headrace.reason": attempt.reason,
+            "headrace.key": attempt.key,
+            "mlflow.note.content": error and f"```text\n{error}\n```",
+            "mlflow.parentRunId": tracked.parent,
+        }
+        name = f"{attempt.node} #{attempt.number}" if attempt.number > 1 else attempt.node
+        node = self._tag(tracked, attempt, name, tags)
+        spent = {}
+        if attempt.state not in (State.CACHED, State.SKIPPED):
+            self._do(self.client.log_batch, node, (), values.params(parts.get("configuration", {})))
+            spent = {"seconds": round(attempt.seconds, 3), "cpu_seconds": attempt.cpu_seconds}
+        if attempt.ended:
+            self._hang_on(tracked, node, attempt)
+            self._end(node, attempt, spent)
 
-    def _on_node_finished(self, event: Event) -> None:
-        run = self._known(event)
-        node = self._mark(run, event, event["state"])
-        if event["state"] not in ("CACHED", "SKIPPED"):
-            seconds = (event["ended"] - event["started"]) / 1000
-            spent = _at(event["ended"], {"seconds": seconds, "cpu_seconds": event["cpu_seconds"]})
-            self._do(self._log, node, metrics=spent)
-        self._do(self._link_inputs, run, node, event)
-        for output in event["outputs"]:
-            if output["tracked_as"] == "model":
-                self._do(self.models.log, run.experiment, [node, run.parent], event["node"], output)
-            elif output["tracked_as"] == "report":
-                for page in sorted(Path(output["uri"]).rglob("*.html")):
-                    self._do(self._copy, node, page, page.relative_to(output["uri"]))
-        for attachment in event["attachments"]:
+    def _hang_on(self, tracked: _Tracked, node: str, attempt: Attempt) -> None:
+        """Hang what an attempt read, made and left on its run in MLflow."""
+        self._do(self._link_inputs, tracked, node, attempt)
+        for model in _those("model", attempt.outputs):
+            self._do(self._models.log, tracked.experiment, [node, tracked.parent], attempt.node, model)
+        for report in _those("report", attempt.outputs):
+            for page in sorted(Path(report.uri).rglob("*.html")):
+                self._do(self._copy, node, page, page.relative_to(report.uri))
+        for attachment in attempt.attachments:
             self._do(self._copy, node, attachment["path"], Path(attachment["name"]))
-        if event["error"]:
-            self._do(self.client.log_text, node, event["error"], "error.txt")
-        for push in event["pushes"]:
-            self._do(self.models.push, run.experiment, run.parent, push, _models(event["inputs"]))
-        self._do(self.client.set_terminated, node, STATUS.get(event["state"], "KILLED"), event["ended"])
+        if attempt.error:
+            self._do(self.client.log_text, node, attempt.error, "error.txt")
+        if attempt.state is State.SUCCEEDED:
+            given = _those("model", attempt.inputs)
+            for push in attempt.pushes:
+                self._do(self._models.push, tracked.experiment, tracked.parent, push, given)
 
-    def _on_run_finished(self, event: Event) -> None:
-        run, run_id, ended = self._known(event), event["run_id"], event["ended"]
-        self._mark(run, event, event["state"])
-        self._do(self._log, run.parent, metrics=_at(ended, event["metrics"]))
-        self._do(self._draw, run, event["graph"])
-        self._do(self.client.set_terminated, run.parent, STATUS.get(event["state"], "KILLED"), ended)
-        self._runs.pop(run_id, None)
-
-    # What hangs on a run
-
-    def _log(self, run_id: str, params: Event | None = None, metrics: Iterable[Event] = ()) -> None:
-        from mlflow.entities import Metric, Param
-
-        told = [Param(*pair) for pair in values.texts(params or {}, values.PARAMETER_LENGTH).items()]
-        measured = [(values.entity_name(m["name"]), m["value"], m["time"], m.get("step", 0)) for m in metrics]
-        self.client.log_batch(run_id, [Metric(*one) for one in measured], told)
-
-    def _copy(self, run_id: str, source: Path | str, target: Path) -> None:
-        folder = target.parent.as_posix()
-        self.client.log_artifact(run_id, str(source), None if folder == "." else folder)
-
-    def _draw(self, run: _Tracked, graph: Event | None) -> None:
-        if graph:
-            newest = {node: run.states[node, attempt] for node, attempt in sorted(run.states)}
-            self.client.log_text(run.parent, render_svg(graph, newest), "dag.svg")
-
-    def _link_inputs(self, run: _Tracked, node: str, event: Event) -> None:
+    def _link_inputs(self, tracked: _Tracked, node: str, attempt: Attempt) -> None:
         from mlflow.entities import LoggedModelInput
 
-        inputs, outputs = event["inputs"], event["outputs"]
-        datasets = [values.dataset(item, item["name"]) for item in inputs if item["tracked_as"] == "dataset"]
-        found = [self.models.find(run.experiment, digest) for digest in _models(inputs)]
-        models = [LoggedModelInput(model.model_id) for model in found if model]
+        datasets = [values.dataset(item, item.name) for item in _those("dataset", attempt.inputs)]
+        given = [
+            self._models.find(tracked.experiment, item.digest) for item in _those("model", attempt.inputs)
+        ]
+        models = [LoggedModelInput(id_) for id_ in {model.model_id for model in given if model}]
         if datasets or models:
             self.client.log_inputs(node, datasets, models)
-        made = [values.dataset(item, event["node"]) for item in outputs if item["tracked_as"] == "dataset"]
+        made = [values.dataset(item, attempt.node) for item in _those("dataset", attempt.outputs)]
         if made and not datasets:  # here data enters the pipeline: the whole run depends on it
-            self.client.log_inputs(run.parent, made)
+            self.client.log_inputs(tracked.parent, made)
 
-    # Runs and experiments
+    # What MLflow is asked and given
 
-    def _known(self, event: Event) -> _Tracked:
-        """Return what MLflow has of a run, looked up if this process does not know it."""
-        run_id = event["run_id"]
-        if run_id not in self._runs:
-            everywhere = [found.experiment_id for found in self.client.search_experiments()]
-            self._runs[run_id] = self._look_up(run_id, everywhere)
-            if RUN_ITSELF not in self._runs[run_id].ids:
-                raise RefusedError(f"MLflow has no run {run_id} (was it deleted there?)")
+    def _look_up(self, run_id: str) -> _Tracked:
+        experiment = self._experiment(redact(self._journal.run(run_id).pipeline))
+        mine = f"tags.`{RUN}` = '{redact(run_id)}' and tags.`{JOURNAL}` = '{self._origin}'"
+        found = self.client.search_runs([experiment], mine, max_results=MOST_ATTEMPTS)
+        ids = {_key(one.data.tags): one.info.run_id for one in found}
+        self._runs[run_id] = _Tracked(experiment, ids)
         return self._runs[run_id]
-
-    def _look_up(self, run_id: str, experiments: list[str]) -> _Tracked:
-        mine = f"tags.`{RUN}` = '{run_id}' and tags.`{JOURNAL}` = '{self._journal}'"
-        found = self.client.search_runs(experiments, mine, max_results=MOST_ATTEMPTS)
-        run = _Tracked(found[0].info.experiment_id if found else experiments[0])
-        for one in found:
-            key = one.data.tags.get(NODE, ""), int(one.data.tags.get(ATTEMPT, 0))
-            run.ids[key], run.states[key] = one.info.run_id, one.data.tags[STATE]
-        return run
-
-    def _mark(self, run: _Tracked, event: Event, state: str) -> str:
-        """Give the run or the node's attempt of an event its state and tags; return MLflow's id of it."""
-        from mlflow.entities import RunTag
-
-        node, attempt = key = event.get("node", ""), event.get("attempt", 0)
-        tags = values.texts(self._tags(event, state, run.parent if node else None))
-        if key not in run.ids:
-            name = f"{node} #{attempt}" if attempt > 1 else node or event["run_id"]
-            made = self.client.create_run(run.experiment, event.get("started"), tags, name)
-            run.ids[key] = made.info.run_id
-        elif run.states[key] != state:
-            self.client.log_batch(run.ids[key], tags=[RunTag(*pair) for pair in tags.items()])
-        run.states[key] = state
-        return run.ids[key]
-
-    def _tags(self, event: Event, state: str, parent: str | None) -> Event:
-        error = values.shortened(event.get("error", ""), NOTE_LENGTH)
-        tags = {
-            **event.get("tags", {}),
-            RUN: event["run_id"],
-            JOURNAL: self._journal,
-            NODE: event.get("node"),
-            ATTEMPT: event.get("attempt"),
-            STATE: state,
-            "headrace.pipeline": event.get("pipeline"),
-            "headrace.reason": event.get("reason"),
-            "headrace.key": event.get("key"),
-            "mlflow.note.content": error and f"```text\n{error}\n```",
-            "mlflow.parentRunId": parent,
-            "mlflow.source.name": event.get("pipeline"),
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": os.environ.get("LOGNAME") or os.environ.get("USER", "unknown"),
-        }
-        return {name: value for name, value in tags.items() if value not in (None, "")}
 
     def _experiment(self, pipeline: str) -> str:
         name = (self._settings.experiment_prefix + pipeline)[: values.NAME_LENGTH]
@@ -263,11 +207,53 @@ class MlflowTracking:
             self.client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
+    def _tag(self, tracked: _Tracked, record: Run | Attempt, name: str, tags: Mapping[str, Any]) -> str:
+        """Give a record's run in MLflow its tags, and make it where it is missing; return its id."""
+        given = {
+            **{tag: value for tag, value in tags.items() if value not in (None, "")},
+            JOURNAL: self._origin,
+            "headrace.state": record.state,
+            "mlflow.source.type": "LOCAL",
+            "mlflow.user": _user(),
+        }
+        key = _key(tags)
+        if key in tracked.ids:
+            self.client.log_batch(tracked.ids[key], tags=values.tags(given))
+        else:
+            started, told = _milliseconds(record.started), values.texts(given)
+            tracked.ids[key] = self.client.create_run(tracked.experiment, started, told, name).info.run_id
+        return tracked.ids[key]
 
-def _at(time: int, measured: dict[str, float | None]) -> list[Event]:
-    return [{"name": n, "value": v, "time": time} for n, v in measured.items() if v is not None]
+    def _copy(self, run_id: str, source: Path | str, target: Path) -> None:
+        folder = target.parent.as_posix()
+        self.client.log_artifact(run_id, str(source), None if folder == "." else folder)
+
+    def _end(self, run_id: str, record: Run | Attempt, metrics: Mapping[str, float]) -> None:
+        ended = _milliseconds(record.ended)
+        last = values.metrics([(name, value, ended, 0) for name, value in metrics.items()])
+        self._do(self.client.log_batch, run_id, last)
+        self._do(self.client.set_terminated, run_id, values.STATUS.get(record.state, "KILLED"), ended)
 
 
-def _models(artifacts: list[dict[str, Any]]) -> list[str]:
-    """Return the digests of the models among artifacts, each once."""
-    return list(dict.fromkeys(item["digest"] for item in artifacts if item["tracked_as"] == "model"))
+def _masked(record: Record) -> Record:
+    return msgspec.convert(redact_all(msgspec.to_builtins(record)), type(record))
+
+
+def _key(tags: Mapping[str, Any]) -> Key:
+    return tags.get(NODE, ""), int(tags.get(ATTEMPT, 0))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number only
+        return "unknown"
+
+
+def _milliseconds(seconds: float | None) -> int:
+    return round((seconds or now()) * 1000)
+
+
+def _those(tracked_as: str, artifacts: Iterable[Output]) -> list[Output]:
+    """Return the artifacts that MLflow shows as something."""
+    return [item for item in artifacts if item.tracked_as == tracked_as]

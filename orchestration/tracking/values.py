@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from orchestration.secrets import redact
+
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import DatasetInput, Metric, Param, RunTag
+
+    from orchestration.records import Measured, Output
 
 PARAMETER_LENGTH = 6_000
 TAG_LENGTH = 8_000
@@ -21,10 +25,6 @@ STATUS = {"SUCCEEDED": "FINISHED", "CACHED": "FINISHED", "FAILED": "FAILED"}
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. :/]", re.ASCII)
 _NOT_IN_MODEL_NAMES = re.compile(r"[/:.%\"']")
-
-
-class RefusedError(Exception):
-    """An event that can never be delivered: MLflow refuses what it says."""
 
 
 def entity_name(name: str) -> str:
@@ -58,22 +58,43 @@ def texts(values: Mapping[str, Any], limit: int = TAG_LENGTH) -> dict[str, str]:
     return {entity_name(name): shortened(_text(value), limit) for name, value in values.items()}
 
 
+def tags(given: Mapping[str, Any]) -> list[RunTag]:
+    """Return tags as MLflow's own."""
+    from mlflow.entities import RunTag
+
+    return [RunTag(*pair) for pair in texts(given).items()]
+
+
+def params(given: Mapping[str, Any]) -> list[Param]:
+    """Return parameters as MLflow's own."""
+    from mlflow.entities import Param
+
+    return [Param(*pair) for pair in texts(given, PARAMETER_LENGTH).items()]
+
+
+def metrics(measured: Iterable[Measured]) -> list[Metric]:
+    """Return what was measured as MLflow's own, secrets masked."""
+    from mlflow.entities import Metric
+
+    return [Metric(entity_name(redact(name)), value, at, step) for name, value, at, step in measured]
+
+
 def _text(value: object) -> str:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return str(value)
 
 
-def dataset(artifact: Mapping[str, Any], name: str) -> DatasetInput:
+def dataset(artifact: Output, name: str) -> DatasetInput:
     """Return MLflow's record of a dataset: the artifact's place, digest and facts, under ``name``."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    uri, name = artifact["uri"], shortened(name, NAME_LENGTH)
+    uri, name = artifact.uri, shortened(name, NAME_LENGTH)
     made = Dataset(
         name=name,
-        digest=artifact["digest"][:DIGEST_LENGTH],
+        digest=artifact.digest[:DIGEST_LENGTH],
         source_type=uri.partition("://")[0] if "://" in uri else "local",
-        source=_text({"uri": uri, "digest": artifact["digest"]}),
-        profile=_text(artifact["metadata"]),
+        source=_text({"uri": uri, "digest": artifact.digest}),
+        profile=_text(artifact.metadata),
     )
     return DatasetInput(made, [InputTag("mlflow.data.context", name)])

@@ -16,8 +16,7 @@ import pytest
 
 from orchestration.dashboard import PAGE, ui
 from orchestration.errors import ConfigurationError, HeadraceError
-from orchestration.tracking import MlflowTracking
-from tests.orchestration.mlflow_events import run_finished, run_started, settings, wait_for_health
+from tests.orchestration.tracked import Teller, a_run, ended_run, settings, wait_for_health
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -38,9 +37,7 @@ def ask(url: str, body: dict[str, Any] | None = None) -> Any:
 
 def test_it_shows_the_profile_s_runs_and_files_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    tracking = MlflowTracking(settings(home))
-    for event in (run_started(epochs=3), run_finished()):
-        tracking.deliver(event)
+    Teller(home, a_run(epochs=3), ended_run(a_run(epochs=3)))
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(home)],
         stdout=subprocess.PIPE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -247,16 +246,16 @@ def test_what_a_node_tells_is_kept(run: Runner, settings: Settings) -> None:
 def test_the_outbox_tells_the_run_from_start_to_end(run: Runner, settings: Settings) -> None:
     result = run(running.told)
     journal = Journal.open(settings.journal_url)
-    events = [event for _, event in journal.pending()]
+    marks, attempt = journal.pending(), journal.attempt(result.id, "rehearsed", 1)
+    ran = journal.run(result.id)
     journal.close()
-    assert all(event["run_id"] == result.id for event in events)
-    kinds = [(event["kind"], event.get("node", "")) for event in events]
-    assert kinds[0] == ("run_started", "") and kinds[-1] == ("run_finished", "")
-    assert kinds.index(("node_started", "rehearsed")) < kinds.index(("metrics", "rehearsed"))
-    assert kinds.index(("metrics", "rehearsed")) < kinds.index(("node_finished", "rehearsed"))
-    steps = [m["step"] for e in events if e["kind"] == "metrics" for m in e["metrics"]]
-    assert steps == [0, 1, 2]
-    finished = events[kinds.index(("node_finished", "rehearsed"))]
-    assert finished["state"] == "SUCCEEDED" and finished["outputs"][0]["type"].endswith("Number")
-    assert [attachment["name"] for attachment in finished["attachments"]] == ["report.html"]
-    json.dumps(events)
+    assert {mark.run for mark in marks} == {result.id}
+    told = [mark.node for mark in marks if not mark.metrics]
+    assert sorted(told) == sorted({*result.nodes, ""}) and told[-1] == ""
+    measured = [metric for mark in marks for metric in mark.metrics]
+    assert {mark.node for mark in marks if mark.metrics} == {"rehearsed"}
+    assert [(name, step) for name, _, _, step in measured] == [("loss", 0), ("loss", 1), ("loss", 2)]
+    assert all(ran.started <= at / 1000 <= (ran.ended or 0) for _, _, at, _ in measured)
+    assert attempt == result.nodes["rehearsed"]
+    assert attempt.state is State.SUCCEEDED and attempt.outputs[0].type.endswith("Number")
+    assert [attachment["name"] for attachment in attempt.attachments] == ["report.html"]

@@ -347,7 +347,7 @@ class TestRunHistory:
             )
             owner = journal.start_run(run)
             if day != 22:
-                journal.finish_run(run.id, owner, RunState.SUCCEEDED, {})
+                journal.finish_run(run.id, owner, RunState.SUCCEEDED)
         assert history.last(entry("0 3 * * *")) == datetime(2026, 11, 21, 9, tzinfo=UTC)
         assert history.busy(entry("0 3 * * *")) == "run taxi-22 is still going"
         assert history.busy(ScheduledPipeline("other", "x.py", "0 3 * * *")) is None

@@ -7,16 +7,16 @@ import random
 import shutil
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration.journal import Journal
-from orchestration.tracking import MlflowTracking, OutboxFeeder
-from tests.orchestration.mlflow_events import RUN, running_server, settings, snapshot, whole_run
-
-Event = dict[str, Any]
+from orchestration.tracking import OutboxFeeder
+from tests.orchestration.runs import until
+from tests.orchestration.tracked import Step, Teller, put, running_server, settings, snapshot, whole_run
 
 
 class _DiesAtCall:
@@ -41,113 +41,127 @@ class _DiesAtCall:
         return call
 
 
-def feed(home: Path, client_of: Any = lambda client: client) -> OutboxFeeder:
-    """Deliver everything that waits in the journal of a home folder."""
-    told = settings(home)
-    tracking = MlflowTracking(told)
-    tracking.client = client_of(tracking.client)
-    journal = Journal.open(told.journal_url)
-    feeder = OutboxFeeder(journal, lambda: tracking)
-    feeder.start()
-    assert feeder.flush(60), feeder.trouble
-    assert feeder.stop(10)
-    journal.close()
-    return feeder
+@dataclass
+class _Life:
+    """A run that goes on where the process before was killed, each step told at once or all of them late."""
+
+    home: Path
+    steps: list[Step]
+    late: bool
+
+    def live(self, client_of: Any = lambda client: client) -> None:
+        """Write what is not yet written and deliver everything, MLflow's client wrapped."""
+        told, written = Teller(self.home), self.home / "written"
+        told.tracking.client = told.tracking._models._client = client_of(told.tracking.client)
+        done = int(written.read_text()) if written.exists() else 0
+        for number, step in enumerate(self.steps[done:], done):
+            put(told.journal, step)  # a second time if a process was killed while it told this step
+            written.write_text(str(number))
+            if not self.late:
+                assert told.deliver() == []
+        assert told.deliver() == []
+        told.journal.close()
 
 
-def feed_and_die(home: Path, call: int, *, before: bool) -> bool:
-    """Feed in a child process that is killed at a call; tells whether it came to that."""
+def live_and_die(life: _Life, call: int, *, before: bool) -> bool:
+    """Live in a child process that is killed at a call; tells whether it came to that."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            feed(home, lambda client: _DiesAtCall(client, call, before=before))
+            life.live(lambda client: _DiesAtCall(client, call, before=before))
             code = 0
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the feeder itself failed"
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "telling itself failed"
     return os.WIFSIGNALED(status)
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """A home folder with a journal full of events and an empty store, and what MLflow must hold."""
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Step], Any]:
+    """A home folder with an empty store, the steps of a run, and what MLflow must hold in the end."""
     folder = tmp_path_factory.mktemp("prepared")
-    home = folder / "home"
-    told = settings(home)
-    _ = MlflowTracking(told).client
-    journal = Journal.open(told.journal_url)
-    journal.post(RUN, [*whole_run(folder / "artifacts")])
-    journal.close()
+    home, steps = folder / "home", whole_run(folder / "artifacts")
+    Teller(home).journal.close()
     undisturbed = folder / "undisturbed"
     shutil.copytree(home, undisturbed)
-    feed(undisturbed)
-    return home, snapshot(settings(undisturbed).tracking)
+    Teller(undisturbed, *steps)
+    return home, steps, snapshot(settings(undisturbed).tracking)
 
 
-def killed_at(prepared: tuple[Path, Any], tmp_path: Path, calls: list[tuple[int, bool]]) -> int:
-    """Feed with a kill at each of the calls, one after the other, then to the end; compare."""
+def killed_at(
+    prepared: tuple[Path, list[Step], Any], tmp_path: Path, calls: list[tuple[int, bool]], *, late: bool
+) -> int:
+    """Live with a kill at each of the calls, one after the other, then to the end; compare."""
     # MLflow keeps a store open for good once it was used: every try has a folder of its own.
     home = tmp_path / "-".join(f"{call}{'b' if before else 'a'}" for call, before in calls)
     shutil.copytree(prepared[0], home)
-    killed = sum(feed_and_die(home, call, before=before) for call, before in calls)
-    feed(home)
-    assert snapshot(settings(home).tracking) == prepared[1]
+    life = _Life(home, prepared[1], late)
+    killed = sum(live_and_die(life, call, before=before) for call, before in calls)
+    life.live()
+    assert snapshot(settings(home).tracking) == prepared[2]
     shutil.rmtree(home)
     return killed
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "late"), [(0, False), (1, False), (2, True)])
 def test_killed_at_several_calls_nothing_is_lost_or_doubled(
-    prepared: tuple[Path, Any], tmp_path: Path, seed: int
+    prepared: tuple[Path, list[Step], Any], tmp_path: Path, seed: int, late: bool
 ) -> None:
     dice = random.Random(seed)
     calls = [(dice.randint(1, 12), dice.random() < 0.5) for _ in range(4)]
-    assert killed_at(prepared, tmp_path, calls) == 4
+    assert killed_at(prepared, tmp_path, calls, late=late) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False])
-def test_killed_at_every_single_call(prepared: tuple[Path, Any], tmp_path: Path, before: bool) -> None:
+def test_killed_at_every_single_call(
+    prepared: tuple[Path, list[Step], Any], tmp_path: Path, before: bool
+) -> None:
     call = 1
-    while killed_at(prepared, tmp_path, [(call, before)]):
+    while killed_at(prepared, tmp_path, [(call, before)], late=False):
         call += 1
     assert call > 45
 
 
-def test_the_server_goes_away_and_comes_back(prepared: tuple[Path, Any], tmp_path: Path) -> None:
+def test_the_server_goes_away_and_comes_back(prepared: tuple[Path, list[Step], Any], tmp_path: Path) -> None:
     """Half the run, the server killed, the other half; then it starts again."""
-    events = whole_run(tmp_path / "artifacts")
+    steps = prepared[1]
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.db'}")
     with running_server(tmp_path) as server:
-        feeder = OutboxFeeder(journal, lambda: MlflowTracking(settings(tmp_path / "home", server.uri)))
+        feeder = OutboxFeeder(journal, settings(tmp_path / "home", server.uri))
         feeder.start()
-        journal.post(RUN, [*events[:7]])
-        assert feeder.flush(60), feeder.trouble
-        journal.post(RUN, [*events[7:11]])
+        for step in steps[:7]:
+            put(journal, step)
+        until(lambda: not journal.pending(1), 60)
+        for step in steps[7:11]:
+            put(journal, step)
         time.sleep(0.05)  # somewhere in the middle of a call
         server.stop()
         began = time.monotonic()
-        journal.post(RUN, [*events[11:]])
+        for step in steps[11:]:
+            put(journal, step)
         assert time.monotonic() - began < 1
-        assert not feeder.flush(2)
-        assert "Connection" in (feeder.trouble or "")
-        assert len(journal.pending(100)) >= len(events[11:])
+        until(lambda: "Connection" in (feeder.trouble or ""), 60)
+        assert len(journal.pending(100)) >= len(steps[11:]) - 1  # one is about what another is about
         server.start()
-        assert feeder.flush(60), feeder.trouble
-        assert feeder.stop(10)
+        assert feeder.finish(60) == 0, feeder.trouble
         assert feeder.rejected == []
-        assert journal.pending(1) == []
-        assert snapshot(server.uri) == prepared[1]
+        assert snapshot(server.uri) == prepared[2]
     journal.close()
 
 
-def test_what_a_dead_process_left_is_delivered_by_the_next(tmp_path: Path) -> None:
+def test_what_a_dead_process_left_is_delivered_by_the_next(
+    prepared: tuple[Path, list[Step], Any], tmp_path: Path
+) -> None:
     home = tmp_path / "home"
-    told = settings(home)
-    journal = Journal.open(told.journal_url)
-    journal.post(RUN, [*whole_run(tmp_path / "artifacts")])
+    journal = Journal.open(settings(home).journal_url)
+    for step in prepared[1]:
+        put(journal, step)
+    feeder = OutboxFeeder(journal, settings(home))
+    feeder.start()
+    assert feeder.finish(60) == 0, feeder.trouble
+    assert feeder.rejected == []
+    assert snapshot(settings(home).tracking) == prepared[2]
     journal.close()
-    assert feed(home).rejected == []
-    assert {run["status"] for run in snapshot(told.tracking)["runs"]} == {"FINISHED", "FAILED", "KILLED"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import threading
 import time
 from collections.abc import Iterator
@@ -13,35 +13,30 @@ from typing import Any
 import pytest
 
 from orchestration.journal import Journal
-from orchestration.tracking import MlflowTracking, OutboxFeeder, RefusedError
-from tests.orchestration.mlflow_events import RUN, settings, snapshot, whole_run
-
-Event = dict[str, Any]
+from orchestration.records import Mark
+from orchestration.tracking import OutboxFeeder
+from tests.orchestration.runs import until
+from tests.orchestration.tracked import RUN, a_run, began, put, settings
 
 
 class _Listed:
     """A tracking that writes down what it gets, and fails when told to."""
 
     def __init__(self) -> None:
-        self.taken: list[Event] = []
+        self.taken: list[str] = []
         self.down = False
         self.refuses: set[str] = set()
-        self.lock = threading.Lock()
         self.hold = threading.Event()
         self.hold.set()
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, mark: Mark) -> list[str]:
         self.hold.wait()
         if self.down:
             raise ConnectionError("the server at https://me:hunter22@host is away")
-        if event["kind"] in self.refuses:
-            raise RefusedError("not like this")
-        self.taken.append(event)
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        with self.lock:
-            yield
+        if mark.node in self.refuses:
+            return ["not like this"]
+        self.taken.append(mark.node)
+        return []
 
 
 @pytest.fixture
@@ -52,125 +47,115 @@ def outbox(tmp_path: Path) -> Iterator[Journal]:
 
 
 @contextmanager
-def feeding(outbox: Journal, tracking: Any) -> Iterator[OutboxFeeder]:
-    feeder = OutboxFeeder(outbox, lambda: tracking)
+def feeding(outbox: Journal, home: Path, tracking: Any) -> Iterator[OutboxFeeder]:
+    feeder = OutboxFeeder(outbox, settings(home))
+    feeder.tracking = tracking
     feeder.start()
     try:
         yield feeder
     finally:
         tracking.hold.set()
-        assert feeder.stop(10)
+        feeder.finish(0)
 
 
-def kinds(count: int) -> list[Event]:
-    return [{"kind": f"k{i}", "run_id": RUN} for i in range(count)]
+def fill(outbox: Journal, count: int) -> list[str]:
+    """Put so many marks into the outbox and return their nodes."""
+    names = [f"n{i}" for i in range(count)]
+    for name in names:
+        put(outbox, began(name, 1))
+    return names
 
 
 class TestFeeder:
-    def test_events_arrive_in_order_and_leave_the_outbox(self, outbox: Journal) -> None:
+    def test_marks_arrive_in_order_and_leave_the_outbox(self, outbox: Journal, tmp_path: Path) -> None:
         tracking = _Listed()
-        with feeding(outbox, tracking) as feeder:
-            outbox.post(RUN, [*kinds(1_200)])
-            assert feeder.flush(20)
-        assert tracking.taken == kinds(1_200)
+        with feeding(outbox, tmp_path, tracking) as feeder:
+            names = fill(outbox, 600)  # more than are read at once
+            assert feeder.finish(30) == 0
+        assert tracking.taken == names
         assert outbox.pending(1) == []
 
     def test_an_empty_outbox_needs_no_mlflow(self, outbox: Journal, tmp_path: Path) -> None:
-        feeder = OutboxFeeder(outbox, lambda: MlflowTracking(settings(tmp_path / "home")))
+        feeder = OutboxFeeder(outbox, settings(tmp_path / "home"))
         feeder.start()
-        assert feeder.flush(5)
-        assert feeder.stop()
+        assert feeder.finish(5) == 0
         assert feeder.trouble is None
         assert not (tmp_path / "home").exists()
 
-    def test_a_server_that_is_away_blocks_nobody_and_loses_nothing(self, outbox: Journal) -> None:
+    def test_a_server_that_is_away_blocks_nobody_and_loses_nothing(
+        self, outbox: Journal, tmp_path: Path
+    ) -> None:
         tracking = _Listed()
         tracking.down = True
-        with feeding(outbox, tracking) as feeder:
-            outbox.post(RUN, [*kinds(5)])
-            assert not feeder.flush(0.5)
-            troubles = [feeder.trouble]
+        with feeding(outbox, tmp_path, tracking) as feeder:
+            names = fill(outbox, 5)
+            until(lambda: feeder.trouble == "ConnectionError: the server at https://me:***@host is away")
+            assert len(outbox.pending()) == 5
             tracking.down = False
-            assert feeder.flush(10)
-            troubles.append(feeder.trouble)
-        assert troubles == ["ConnectionError: the server at https://me:***@host is away", None]
-        assert tracking.taken == kinds(5)
+            assert feeder.finish(10) == 0
+            assert feeder.trouble is None
+        assert tracking.taken == names
 
-    def test_a_flush_does_not_wait_long_for_a_server_that_is_away(
-        self, outbox: Journal, monkeypatch: pytest.MonkeyPatch
+    def test_nobody_waits_long_for_a_server_that_is_away(
+        self, outbox: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("orchestration.tracking.feeder.PATIENCE_SECONDS", 0.3)
         tracking = _Listed()
         tracking.down = True
         began = time.monotonic()
-        with feeding(outbox, tracking) as feeder:
-            outbox.post(RUN, [*kinds(1)])
-            assert not feeder.flush(60)
+        with feeding(outbox, tmp_path, tracking) as feeder:
+            fill(outbox, 1)
+            assert feeder.finish(60) == 1
             assert time.monotonic() - began < 10
-            tracking.down = False
-            assert feeder.flush(60)
+        tracking.down = False
+        with feeding(outbox, tmp_path, tracking) as following:
+            assert following.finish(60) == 0
 
-    def test_a_refused_event_is_told_and_passed_over(self, outbox: Journal) -> None:
+    def test_what_is_refused_is_told_and_passed_over(self, outbox: Journal, tmp_path: Path) -> None:
         tracking = _Listed()
-        tracking.refuses = {"k1"}
-        with feeding(outbox, tracking) as feeder:
-            outbox.post(RUN, [*kinds(3)])
-            assert feeder.flush(10)
-            assert feeder.rejected == [f"k1 of {RUN}: not like this"]
-        assert [event["kind"] for event in tracking.taken] == ["k0", "k2"]
+        tracking.refuses = {"n1", ""}
+        with feeding(outbox, tmp_path, tracking) as feeder:
+            fill(outbox, 3)
+            put(outbox, a_run())
+            assert feeder.finish(10) == 0
+            assert feeder.rejected == [f"n1 of {RUN}: not like this", f"run of {RUN}: not like this"]
+        assert tracking.taken == ["n0", "n2"]
 
-    def test_two_processes_do_not_deliver_at_the_same_time(self, outbox: Journal) -> None:
+    def test_two_processes_do_not_deliver_at_the_same_time(self, outbox: Journal, tmp_path: Path) -> None:
         tracking = _Listed()
-        with feeding(outbox, tracking) as feeder:
-            with tracking.lock:
-                outbox.post(RUN, [*kinds(2)])
-                assert not feeder.flush(0.6)
+        with (tmp_path / "tracking.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with feeding(outbox, tmp_path, tracking) as feeder:
+                fill(outbox, 2)
+                time.sleep(0.6)
                 assert tracking.taken == []
-                outbox.delivered([outbox.pending(1)[0][0]])
-            assert feeder.flush(10)
-        assert tracking.taken == kinds(2)[1:]
+                outbox.delivered(outbox.pending(1)[0])  # by the one that has the lock
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                assert feeder.finish(10) == 0
+        assert tracking.taken == ["n1"]
 
-    def test_stop_comes_between_two_events_and_the_next_feeder_goes_on(self, outbox: Journal) -> None:
+    def test_the_end_comes_between_two_marks_and_the_next_feeder_goes_on(
+        self, outbox: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         tracking = _Listed()
         tracking.hold.clear()
-        told: Any = tracking
-        feeder = OutboxFeeder(outbox, lambda: told)
-        outbox.post(RUN, [*kinds(10)])
-        feeder.start()
-        assert not feeder.flush(0.3)
-        assert not feeder.stop(0.1)
-        tracking.hold.set()
-        assert feeder.stop(10)
+        names = fill(outbox, 10)
+        with feeding(outbox, tmp_path, tracking) as feeder:
+            monkeypatch.setattr("orchestration.tracking.feeder.STOP_SECONDS", 0.1)
+            assert feeder.finish(0.3) == 10  # it does not wait for a server that never answers
+            monkeypatch.undo()
         assert len(tracking.taken) <= 1
-        with feeding(outbox, tracking) as following:
-            assert following.flush(10)
-        assert tracking.taken == kinds(10)
+        with feeding(outbox, tmp_path, tracking) as following:
+            assert following.finish(10) == 0
+        assert tracking.taken == names
 
-    def test_the_lock_keeps_another_process_out(self, tmp_path: Path) -> None:
-        one, other = MlflowTracking(settings(tmp_path)), MlflowTracking(settings(tmp_path))
-        mine = threading.Event()
-
-        def wait() -> None:
-            with other.exclusive():
-                mine.set()
-
-        thread = threading.Thread(target=wait)
-        with one.exclusive():
-            thread.start()
-            assert not mine.wait(0.3)
-        assert mine.wait(10)
-        thread.join()
-
-    def test_events_survive_the_journal(self, outbox: Journal, tmp_path: Path) -> None:
-        home, direct = tmp_path / "home", tmp_path / "direct"
-        events = whole_run(tmp_path)
-        outbox.post(RUN, [*events])
-        feeder = OutboxFeeder(outbox, lambda: MlflowTracking(settings(home)))
-        feeder.start()
-        assert feeder.flush(60), feeder.trouble
-        assert feeder.stop(10)
-        assert feeder.rejected == []
-        tracking = MlflowTracking(settings(direct))
-        for event in json.loads(json.dumps(events)):
-            tracking.deliver(event)
-        assert snapshot(settings(home).tracking) == snapshot(settings(direct).tracking)
+    def test_the_same_again_is_one_mark(self, outbox: Journal, tmp_path: Path) -> None:
+        tracking = _Listed()
+        put(outbox, a_run())
+        for _ in range(3):
+            fill(outbox, 2)
+        put(outbox, (began("n0", 1), [("loss", 1.0, 0, 0)]))
+        fill(outbox, 1)
+        with feeding(outbox, tmp_path, tracking) as feeder:
+            assert feeder.finish(10) == 0
+        assert tracking.taken == ["", "n1", "n0", "n0"]

@@ -1,4 +1,4 @@
-"""The events of one whole run, and what MLflow then holds, told without its random ids."""
+"""One whole run as the journal tells it, and what MLflow then holds, told without its random ids."""
 
 from __future__ import annotations
 
@@ -7,87 +7,81 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from orchestration import journal as journals
+from orchestration.journal import Journal
+from orchestration.journal_tables import row_of, runs
+from orchestration.records import Attempt, Measured, Output, Run, RunState, State
 from orchestration.settings import Settings, load
+from orchestration.tracking import MlflowTracking
 
 RUN = "taxi-20261122-030000"
-STARTED = 1_795_316_400_000
-Event = dict[str, Any]
+STARTED = 1_795_316_400_000  # milliseconds, as MLflow counts them
+KEY = "k" * 64
+
+Step = Run | Attempt | tuple[Attempt, list[Measured]]
+"""A record as it is from now on, or what an attempt has measured."""
 
 
 def settings(home: Path, tracking: str | None = None) -> Settings:
     return load(home=home, tracking=tracking)
 
 
-def artifact(folder: Path, name: str, tracked_as: str | None, text: str, file: str = "data.txt") -> Event:
-    """Write a small artifact and return it as an event tells it."""
+def put(journal: Journal, step: Step) -> None:
+    """Write a step into the journal, with the times it says, and mark it for MLflow."""
+    if isinstance(step, tuple):
+        return journal.post(*step)
+    with journal.engine.begin() as connection:
+        if isinstance(step, Run):
+            journals._upsert(connection, runs, row_of(runs, step))
+            journals._mark(connection, step.id)
+        else:
+            journals._write(connection, step)
+    return None
+
+
+class Teller:
+    """A home's journal, and a tracking of its own that is told of every step at once."""
+
+    def __init__(self, home: Path, *steps: Step) -> None:
+        self.journal = Journal.open(settings(home).journal_url)
+        self.tracking = MlflowTracking(settings(home), self.journal)
+        self.tell(*steps)
+
+    def tell(self, *steps: Step) -> list[str]:
+        """Write the steps one by one, deliver after each, and return what was refused."""
+        refused = []
+        for step in steps:
+            put(self.journal, step)
+            refused += self.deliver()
+        return refused
+
+    def deliver(self) -> list[str]:
+        """Deliver what waits; return what was refused."""
+        refused = []
+        for mark in self.journal.pending():
+            refused += self.tracking.deliver(mark)
+            self.journal.delivered(mark)
+        return refused
+
+
+def artifact(folder: Path, name: str, tracked_as: str | None, text: str, file: str = "data.txt") -> Output:
+    """Write a small artifact and return the journal's record of it."""
     place = folder / f"{name}-{abs(hash(text)) % 10_000}"
     place.mkdir(parents=True, exist_ok=True)
     (place / file).write_text(text)
     (place / "manifest.json").write_text("{}")
-    return {
-        "name": name,
-        "type": name.title(),
-        "uri": str(place),
-        "digest": (text * 64)[:64],
-        "tracked_as": tracked_as,
-        "metadata": {"rows": 3},
-    }
+    return Output(
+        name, f"store:{name.title()}", str(place), (text * 64)[:64], {"rows": 3}, tracked_as=tracked_as
+    )
 
 
-def node_started(node: str, after: int, attempt: int = 1, **params: Any) -> Event:
-    return {
-        "kind": "node_started",
-        "run_id": RUN,
-        "node": node,
-        "attempt": attempt,
-        "params": params,
-        "tags": {"headrace.component": node},
-        "started": STARTED + after,
-    }
-
-
-def metrics(node: str, after: int, steps: range, attempt: int = 1) -> Event:
-    return {
-        "kind": "metrics",
-        "run_id": RUN,
-        "node": node,
-        "attempt": attempt,
-        "metrics": [
-            {"name": "loss", "value": 1 / (step + 1), "step": step, "time": STARTED + after + step}
-            for step in steps
-        ],
-    }
-
-
-def node_finished(node: str, after: int, state: str = "SUCCEEDED", attempt: int = 1, **more: Any) -> Event:
-    return {
-        "kind": "node_finished",
-        "run_id": RUN,
-        "node": node,
-        "attempt": attempt,
-        "state": state,
-        "started": STARTED + after - 50,
-        "ended": STARTED + after,
-        "reason": "",
-        "error": "",
-        "key": "k" * 64,
-        "cpu_seconds": 0.25,
-        "inputs": [],
-        "outputs": [],
-        "attachments": [],
-        "pushes": [],
-        "metrics": [],
-        **more,
-    }
-
-
-GRAPH: Event = {
+GRAPH = {
     "nodes": [
         {"name": "read_csv", "needs": []},
         {"name": "train_model", "needs": ["read_csv"]},
@@ -98,59 +92,62 @@ GRAPH: Event = {
 }
 
 
-def run_started(**params: Any) -> Event:
-    return {
-        "kind": "run_started",
-        "run_id": RUN,
-        "pipeline": "taxi",
-        "params": params,
-        "tags": {"headrace.profile": "local"},
-        "started": STARTED,
-        "graph": GRAPH,
-    }
+def a_run(name: str = RUN, **parameters: Any) -> Run:
+    began = STARTED / 1000
+    place = "taxi", "taxi.py", "/project", "local"
+    return Run(name, *place, parameters, {}, GRAPH, RunState.RUNNING, began, began)
 
 
-def run_finished(state: str = "SUCCEEDED", metrics: Mapping[str, float] = MappingProxyType({})) -> Event:
-    return {
-        "kind": "run_finished",
-        "run_id": RUN,
-        "state": state,
-        "ended": STARTED + 9_000,
-        "metrics": dict(metrics),
-        "graph": GRAPH,
-    }
+def ended_run(run: Run, state: RunState = RunState.SUCCEEDED) -> Run:
+    return replace(run, state=state, ended=(STARTED + 9_000) / 1000)
 
 
-def whole_run(folder: Path) -> list[Event]:
+def began(node: str, after: int, number: int = 1, **configuration: Any) -> Attempt:
+    """Return an attempt that begins so many milliseconds after the run."""
+    parts = {"component": {"name": node}, "configuration": configuration}
+    started = (STARTED + after) / 1000
+    return Attempt(RUN, node, State.RUNNING, number, KEY, parts, started, cpu_seconds=0.25)
+
+
+def ended(attempt: Attempt, after: int, state: State = State.SUCCEEDED, **facts: Any) -> Attempt:
+    return replace(attempt, state=state, ended=(STARTED + after) / 1000, **facts)
+
+
+def losses(attempt: Attempt, after: int, steps: range) -> tuple[Attempt, list[Measured]]:
+    return attempt, [("loss", 1 / (step + 1), STARTED + after + step, step) for step in steps]
+
+
+def whole_run(folder: Path) -> list[Step]:
     """Return a run with a cached node, a failed and a repeated attempt, a model, reports and a push."""
     rows = artifact(folder, "examples", "dataset", "a")
     model = artifact(folder, "model", "model", "b")
     report = artifact(folder, "evaluation", "report", "c", "report.html")
     extra = folder / "confusion.txt"
     extra.write_text("1 0")
+    confusion = {"name": "tables/confusion.txt", "path": str(extra)}
     push = {"name": "taxi", "version": 1, "uri": str(folder / "models" / "taxi" / "1"), "alias": "champion"}
+    run = a_run(epochs=2, data="rows.csv")
+    read, skipped = began("read_csv", 5), began("notify", 405)
+    train = began("train_model", 20, epochs=2, layers={"hidden": [8, 8]})
+    again = began("train_model", 110, 2, epochs=2)
+    judge, live = began("evaluate_model", 210), began("push_model", 310, name="taxi")
+    broken = {"error": "ValueError: no\n  at model.py:3", "metrics": {"loss": 0.25, "odd": 1.0}}
     return [
-        run_started(epochs=2, data="rows.csv"),
-        node_finished("read_csv", 10, "CACHED", outputs=[rows], reason="same as taxi-1", cpu_seconds=None),
-        node_started("train_model", 20, epochs=2, layers={"hidden": [8, 8]}),
-        metrics("train_model", 30, range(2)),
-        metrics("train_model", 40, range(2, 4)),
-        node_finished("train_model", 100, "FAILED", error="ValueError: no\n  at model.py:3", inputs=[rows]),
-        node_started("train_model", 110, 2, epochs=2),
-        metrics("train_model", 120, range(4), 2),
-        node_finished("train_model", 200, attempt=2, inputs=[rows], outputs=[model]),
-        node_started("evaluate_model", 210),
-        node_finished(
-            "evaluate_model",
-            300,
-            inputs=[model, rows],
-            outputs=[report],
-            attachments=[{"name": "tables/confusion.txt", "path": str(extra)}],
-        ),
-        node_started("push_model", 310, name="taxi"),
-        node_finished("push_model", 400, inputs=[model], pushes=[push]),
-        node_finished("notify", 410, "SKIPPED", reason="nobody asked", cpu_seconds=None),
-        run_finished(metrics={"train_model.loss": 0.25}),
+        run,
+        ended(read, 10, State.CACHED, outputs=(rows,), reason="same as taxi-1"),
+        train,
+        losses(train, 30, range(2)),
+        losses(train, 40, range(2, 4)),
+        ended(train, 100, State.FAILED, inputs=(rows,), pushes=({**push, "version": 0},), **broken),
+        again,
+        losses(again, 120, range(4)),
+        ended(again, 200, inputs=(rows,), outputs=(model,), metrics={"loss": 0.25}),
+        judge,
+        ended(judge, 300, inputs=(model, rows), outputs=(report,), attachments=(confusion,)),
+        live,
+        ended(live, 400, inputs=(model,), pushes=(push,)),
+        ended(skipped, 410, State.SKIPPED, reason="nobody asked"),
+        ended_run(run),
     ]
 
 
