@@ -80,7 +80,8 @@ def make(engine: sa.Engine) -> None:
     if version != SCHEMA_VERSION:
         headline = "the journal was written by another version of Headrace"
         expected, received = (f"schema version {number}" for number in (SCHEMA_VERSION, version))
-        raise ConfigurationError(headline, expected=expected, received=received, at="")
+        remedy = "begin another (HEADRACE_HOME=…, or journal in headrace.toml); artifacts can stay"
+        raise ConfigurationError(headline, expected=expected, received=received, at="", next=remedy)
 
 
 def row_of(table: sa.Table, record: object) -> dict[str, Any]:
