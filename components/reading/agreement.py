@@ -99,4 +99,5 @@ def _check_columns(first: Scan, scan: Scan) -> None:
             f"{scan.file.name} has other columns than {first.file.name}",
             expected=", ".join(first.columns),
             received=", ".join(found),
+            next=f"name the files that belong together, by a path ({first.file.name}) or a pattern",
         )

@@ -307,6 +307,7 @@ def test_other_columns_in_one_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"2\.csv has other columns than 1\.csv") as caught:
         read_csv(str(tmp_path))
     assert caught.value.received == "no b, also c"
+    assert "1.csv" in str(caught.value.next)
 
 
 def test_a_row_longer_than_a_block_says_so(tmp_path: Path) -> None:
