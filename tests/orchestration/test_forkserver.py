@@ -124,10 +124,11 @@ def test_how_a_child_ended_and_what_it_used_is_told(send: Send) -> None:
 
 
 def test_what_one_child_sends_does_not_wait_for_another(send: Send) -> None:
-    send(add, number=start(1), k=2, seconds=5.0)
+    busy = send(add, number=start(1), k=2, seconds=5.0)
     began = time.monotonic()
     assert facts(send(probing))["leader"] is True
     assert time.monotonic() - began < 4
+    assert busy.code is None
 
 
 def test_many_children_at_once_are_kept_apart(send: Send) -> None:
@@ -180,11 +181,12 @@ def test_closing_the_servers_ends_everything(
     send: Send, workers: Workers, tmp_path: Path, imports: tuple[str, ...]
 ) -> None:
     pids = tmp_path / "pids"
-    send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
+    child = send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
     started = _started(pids)
     server = _parent_of(started[0])
     workers.close()
     assert [pid for pid in [*started, server] if not gone(pid, 0.0)] == []
+    assert list(child.events()) == []
 
 
 @pytest.mark.parametrize("imports", [(), ("decimal",)], ids=["root", "branch"])
