@@ -91,7 +91,7 @@ def _in_child(workers: Workers, cancelled: threading.Event, call: Call, reports:
         headline = f"an argument of {call.component.name} cannot travel to the node's process: {error}"
         failure = user_failure(ArgumentError(headline, at=call.at))
         return reports.change(state=State.FAILED, **failure.facts())
-    child = workers.run(call.imports, payload, log)
+    child = workers.run(call.component.imports(call.arguments), payload, log)
     for event in child.events(call.component.policy.timeout, cancelled):
         reports.take(event)
     payload.unlink(missing_ok=True)

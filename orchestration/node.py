@@ -31,7 +31,6 @@ class Call:
 
     Attributes:
         arguments: What the component is called with.
-        imports: What its process has imported beforehand.
         variables: Environment variables of its process.
         at: The user's line that called the component.
     """
@@ -41,7 +40,6 @@ class Call:
     settings: Settings
     pipeline: str
     attempt: Attempt
-    imports: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     at: str | None = None
 

@@ -8,12 +8,10 @@ taken once.
 from __future__ import annotations
 
 import difflib
-import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,7 +25,8 @@ from orchestration.errors import ConfigurationError
 from orchestration.records import RunState
 
 if TYPE_CHECKING:
-    from orchestration.journal import Journal
+    from orchestration.interrupt import interruptible
+from orchestration.journal import Journal
 
 # How often the clock is looked at while nothing is due: it may be set, or the machine may have slept.
 _LOOK_SECONDS = 30.0
@@ -187,7 +186,7 @@ class Scheduler:
         """
         began = self._clock()
         seen = {lane: self._last(lane.entry) or began for lane in self._lanes}
-        with self._signals():
+        with interruptible(self._stopping, again=self._abandoned.set):
             while not self._stopping.is_set():
                 now = self._clock()
                 for lane in self._lanes:
@@ -213,25 +212,6 @@ class Scheduler:
             lane.close()
         while any(lane.going for lane in self._lanes) and not self._abandoned.is_set():
             self._abandoned.wait(0.1)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Drain on the first SIGTERM or Ctrl-C, give up on the second."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(_number: int, _frame: object) -> None:
-            if self._stopping.is_set():
-                self._abandoned.set()
-            self._stopping.set()
-
-        before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _say(firing: Firing) -> None:
