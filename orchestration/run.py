@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -162,7 +163,8 @@ def _carry_out(
 
 
 def _run_nodes(coordinator: Coordinator) -> None:
-    coordinator.look_ahead()
+    with ThreadPoolExecutor() as thread:  # on its stack is no line of the user's to be named in an error
+        thread.submit(coordinator.look_ahead).result()
     graph, run = coordinator.graph, coordinator.run
     left = [node for node in graph.sorted() if node.name not in coordinator.results]
     if not left:
