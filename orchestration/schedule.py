@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from cronsim import CronSim, CronSimError
 
 from orchestration.errors import ConfigurationError
+from orchestration.interrupt import interruptible
 from orchestration.records import RunState
 
 if TYPE_CHECKING:
-    from orchestration.interrupt import interruptible
 from orchestration.journal import Journal
 
 # How often the clock is looked at while nothing is due: it may be set, or the machine may have slept.
