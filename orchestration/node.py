@@ -119,12 +119,12 @@ def _by_output(component: Component[Any], returned: Any) -> dict[str, Artifact]:
 
 def main(payload: str, events: socket.socket) -> None:
     """Run in a forked child: read the call from a file, tell its process and its events, a line each."""
-    with open(events.detach(), "w", encoding="utf-8", buffering=1) as channel:
+    with open(events.detach(), "w", encoding="utf-8", buffering=1) as channel:  # noqa: PTH123 - a descriptor
 
         def emit(event: dict[str, Any]) -> None:
             channel.write(json.dumps(event, default=str) + "\n")
 
-        emit({"pid": os.getpid()})
+        emit({"kind": "started", "pid": os.getpid()})
         try:
             call: Call = pickle.loads(Path(payload).read_bytes())
         except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything

@@ -175,7 +175,7 @@ def _run_nodes(coordinator: Coordinator) -> None:
             package = str(Path(__file__).resolve().parents[1])
             path = list(dict.fromkeys([run.project, *filter(None, sys.path), package]))
             log = coordinator.settings.home / "runs" / run.id / "forkserver.txt"
-            coordinator.workers = stack.enter_context(closing(Workers(path, log)))
+            coordinator.workers = stack.enter_context(closing(Workers(path, log, coordinator.cancelled)))
             for node in left:
                 if node.name in coordinator.selected:
                     coordinator.workers.prepare(node.imports)

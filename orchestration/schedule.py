@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -26,7 +26,7 @@ from orchestration.interrupt import interruptible
 from orchestration.records import RunState
 
 if TYPE_CHECKING:
-from orchestration.journal import Journal
+    from orchestration.journal import Journal
 
 # How often the clock is looked at while nothing is due: it may be set, or the machine may have slept.
 _LOOK_SECONDS = 30.0
