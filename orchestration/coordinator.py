@@ -23,7 +23,7 @@ from orchestration.node import Call, staging_folder
 from orchestration.parameters import check_value
 from orchestration.promises import Item, Value
 from orchestration.records import Attempt, Output, Run, State, now
-from orchestration.result import Listener
+from orchestration.result import Listener, guarded
 from orchestration.settings import Settings
 from orchestration.store import verify
 from orchestration.workers import Workers
@@ -50,6 +50,7 @@ class Coordinator:
     results: dict[str, Attempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.listener = guarded(self.listener)
         self.selected = set(self.run.options["selected"])
         self._begun: dict[str, list[Attempt | Call]] = {}
         self._places = 1 if self.run.options["in_process"] else self.settings.concurrency
@@ -117,7 +118,7 @@ class Coordinator:
     def _call(self, node: Node, name: str, item: int | None = None, value: Any = None) -> Call:
         component = node.component
         inputs = {
-            key: [a for edge in edges for a in self._artifacts(edge.node, edge.output, item, edge.many)]
+            key: [a for edge in edges for a in self._given(edge.node, edge.output, item, edge.many)]
             for key, edges in node.inputs.items()
         }
         configuration = dict(node.configuration)
@@ -133,15 +134,13 @@ class Coordinator:
         given = configuration | {key: found if key in many else found[0] for key, found in inputs.items()}
         return Call(component, given, self.settings, self.run.pipeline, attempt, at=node.at)
 
-    def _artifacts(
-        self, node: str, output: str, item: int | None = None, many: bool = False
-    ) -> list[Artifact]:
+    def _given(self, node: str, output: str, item: int | None = None, many: bool = False) -> list[Artifact]:
         """Return the artifacts of an output: of this item, or of ``many``."""
         found = (o for o in self.results[node].outputs if o.name == output)
         return [o.artifact() for o in found if many or o.item in (None, item)]
 
     def _source(self, value: Value, item: int | None = None) -> Artifact:
-        return self._artifacts(value.source.node, value.output, item)[0]
+        return self._given(value.source.node, value.output, item)[0]
 
     # Reuse, run, record
 
@@ -209,25 +208,24 @@ class Coordinator:
         """Return one result for a node: its only one, or what the results for each item come to."""
         if node.each is None:
             return results[0]
-        key = key_of({"items": {str(i): attempt.key for i, attempt in enumerate(results)}})
-        facts: dict[str, Any] = {
-            "key": key,
-            "started": min([a.started or now() for a in results], default=None),
-            "cpu_seconds": sum(a.cpu_seconds for a in results),
-            "peak_mb": max([a.peak_mb for a in results], default=0.0),
-        }
+        whole = Attempt(
+            self.run.id,
+            node.name,
+            State.CACHED if {a.state for a in results} == {State.CACHED} else State.SUCCEEDED,
+            key=key_of({"items": {str(i): a.key for i, a in enumerate(results)}}),
+            started=min((a.started or now() for a in results), default=None),
+            cpu_seconds=sum(a.cpu_seconds for a in results),
+            peak_mb=max((a.peak_mb for a in results), default=0.0),
+            reason=f"{len(results)} items",
+            outputs=tuple(replace(output, item=i) for i, a in enumerate(results) for output in a.outputs),
+        )
         bad = [a for a in results if not a.state.gave_outputs]
         if bad:
             worst = min(bad, key=lambda a: a.state is not State.FAILED)
-            facts |= {"error": worst.error, "traceback": worst.traceback}
-            return self._record(node.name, worst.state, **facts, reason=f"{worst.node}: {worst.reason}")
-        before = self.journal.finished(self.run.id, node.name, key)
-        if before is not None:  # the run was resumed after this
-            return before
-        outputs = tuple(replace(output, item=i) for i, a in enumerate(results) for output in a.outputs)
-        cached = bool(results) and all(a.state is State.CACHED for a in results)
-        state = State.CACHED if cached else State.SUCCEEDED
-        return self._record(node.name, state, **facts, outputs=outputs, reason=f"{len(results)} items")
+            why = replace(whole, state=worst.state, reason=f"{worst.node}: {worst.reason}", outputs=())
+            return self._finish(replace(why, error=worst.error, traceback=worst.traceback))
+        before = self.journal.finished(whole.run, whole.node, str(whole.key))
+        return before or self._finish(whole)  # there is one if the run was resumed after this
 
     def _record(self, name: str, state: State, **facts: Any) -> Attempt:
         """Record how a node ended of which no process was started just now."""

@@ -25,7 +25,7 @@ from orchestration.interrupt import interruptible
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
 from orchestration.pipeline import Pipeline, load_pipeline
 from orchestration.records import Run, RunState, State, now
-from orchestration.result import Listener, RunResult, guarded
+from orchestration.result import Listener, RunResult
 from orchestration.settings import Settings, project_root
 from orchestration.workers import Workers
 
@@ -73,7 +73,7 @@ def run_pipeline(
     name = f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     new = Run(name, pipeline.name, *place, given, options, shape, RunState.RUNNING, now(), now())
     run, owner = _recorded(journal, new)
-    return _carry_out(graph, run, owner, journal, settings, listener)
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, listener or Listener()))
 
 
 def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | None = None) -> RunResult:
@@ -98,7 +98,7 @@ def resume_run(run_id: str | None, *, settings: Settings, listener: Listener | N
     pipeline = load_pipeline(f"{run.file}:{run.pipeline}", Path(run.project))
     graph = pipeline.graph(pipeline.bind(run.parameters))
     owner = journal.take_over(run_id)
-    return _carry_out(graph, run, owner, journal, settings, listener)
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, listener or Listener()))
 
 
 def check_run(graph: Graph, settings: Settings, selected: list[str]) -> None:
@@ -133,12 +133,9 @@ def _recorded(journal: Journal, run: Run) -> tuple[Run, str]:
     raise AssertionError("unreachable")
 
 
-def _carry_out(
-    graph: Graph, run: Run, owner: str, journal: Journal, settings: Settings, listener: Listener | None
-) -> RunResult:
-    began = time.monotonic()
-    coordinator = Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener()))
-    names = [node.name for node in graph.sorted()]
+def _carry_out(coordinator: Coordinator) -> RunResult:
+    run, journal, began = coordinator.run, coordinator.journal, time.monotonic()
+    names = [node.name for node in coordinator.graph.sorted()]
     coordinator.listener.started(run, names)
     # Asked twice, the fork servers end the children when our socket closes.
     in_order = interruptible(coordinator.cancelled, again=lambda: os._exit(130))
@@ -153,7 +150,7 @@ def _carry_out(
         result = RunResult(run.id, run.pipeline, state, 0.0, nodes, attempts)
         # Before the end is recorded: nobody looks after a finished run.
         coordinator.clean(scratch=state is RunState.SUCCEEDED)
-        journal.finish_run(run.id, owner, state, result.metrics)
+        journal.finish_run(run.id, coordinator.owner, state, result.metrics)
         undelivered = feeder.finish(FLUSH_SECONDS) if feeder else 0
         if feeder and undelivered and feeder.trouble:
             coordinator.listener.note(f"MLflow: {feeder.trouble}")
