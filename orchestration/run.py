@@ -173,9 +173,8 @@ def _run_nodes(coordinator: Coordinator) -> None:
             path = list(dict.fromkeys([run.project, *filter(None, sys.path), package]))
             log = coordinator.settings.home / "runs" / run.id / "forkserver.txt"
             coordinator.workers = stack.enter_context(closing(Workers(path, log, coordinator.cancelled)))
-            for node in left:
-                if node.name in coordinator.selected:
-                    coordinator.workers.prepare(node.imports)
+            for imports in dict.fromkeys(n.imports for n in left if n.name in coordinator.selected):
+                coordinator.workers.prepare(imports)
         from orchestration.dag import run_dag
 
         run_dag(graph.sorted(), coordinator.work)
@@ -213,9 +212,10 @@ def _held(coordinator: Coordinator) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        coordinator.clean()
         with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
-            journal.give_up(run_id, owner)
+            if journal.heartbeat(run_id, owner):
+                coordinator.clean()
+                journal.give_up(run_id, owner)
         raise
     finally:
         ended.set()

@@ -70,13 +70,13 @@ class Workers:
         pid, late, end = 0, False, math.inf
         ended = {"kind": "ended", "code": None, "cpu_seconds": 0.0, "peak_mb": 0.0}
         for event in self._events(self._send(imports=imports, payload=str(payload), log=str(log))):
-            match event:
-                case {"kind": "started"}:
-                    pid, end = event["pid"], time.monotonic() + (timeout or math.inf)
-                case {"kind": "ended"}:
-                    ended = event
-                    break
-            if event:
+            kind = event.get("kind")
+            if kind == "ended":
+                ended = event
+                break
+            if kind == "started":
+                pid, end = event["pid"], time.monotonic() + (timeout or math.inf)
+            if kind:
                 yield event
             if pid and (time.monotonic() >= end or (self._cancelled.is_set() and not late)):
                 kill_group(pid, signal.SIGKILL if late else signal.SIGTERM)
