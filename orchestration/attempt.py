@@ -29,10 +29,10 @@ def try_once(coordinator: Coordinator, call: Call) -> Attempt:
     if coordinator.workers is None:
         started = time.process_time()
         execute(call, reports.take)
-        reports.change(cpu_seconds=time.process_time() - started)
+        used = time.process_time() - started
+        reports.take({"kind": "ended", "code": 0, "late": False, "cpu_seconds": used})
     else:
         _in_child(coordinator.workers, call, reports)
-    reports.post()
     return reports.attempt
 
 
@@ -89,18 +89,16 @@ class Reports:
         self._coordinator.listener.metric(self.attempt.node, name, value, step)
         self._metrics.append({"name": name, "value": value, "step": step, "time": int(time.time() * 1000)})
         if time.monotonic() - self._posted > POST_SECONDS:
-            self.post()
+            self._post()
 
-    def post(self) -> None:
-        """Hand the metrics collected so far to the outbox."""
-        with self._lock:
-            metrics, self._metrics = self._metrics, []
-            self._posted = time.monotonic()
-        if metrics:
-            measured = events.node_measured(self.attempt, metrics)
+    def _post(self) -> None:
+        if self._metrics:
+            measured = events.node_measured(self.attempt, self._metrics)
             self._coordinator.journal.post(self.attempt.run, [measured])
+        self._metrics, self._posted = [], time.monotonic()
 
     def _ended(self, code: int | None, late: bool, **used: float) -> None:
+        self._post()
         self.change(**used)
         if self.attempt.state is not State.RUNNING:
             return

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
@@ -17,18 +16,14 @@ def interruptible(asked: threading.Event, again: Callable[[], object]) -> Iterat
         asked: Set by the first signal.
         again: Called at every further one.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def ask(_number: int, _frame: object) -> None:
         if asked.is_set():
             again()
         asked.set()
 
-    before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                stack.callback(signal.signal, number, signal.signal(number, ask))
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
