@@ -192,6 +192,13 @@ def test_closing_the_servers_ends_everything(
     assert [event["code"] for event in events] == [None]
 
 
+def test_after_the_end_nothing_is_started(workers: Workers, tmp_path: Path) -> None:
+    workers.close()
+    ended = workers.run((), tmp_path / "call.pickle", tmp_path / "log.txt")
+    assert [event["code"] for event in ended] == [None]
+    assert workers._root.poll() is not None
+
+
 @pytest.mark.parametrize(
     ("imports", "above"),
     [((), 0), (("decimal",), 0), (("decimal",), 1), (("decimal", "wave"), 0), (("decimal", "wave"), 1)],
