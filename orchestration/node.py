@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,6 @@ class Call:
 
     Attributes:
         arguments: What the component is called with.
-        imports: What its process has imported beforehand.
         variables: Environment variables of its process.
         at: The user's line that called the component.
     """
@@ -40,7 +40,6 @@ class Call:
     settings: Settings
     pipeline: str
     attempt: Attempt
-    imports: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     at: str | None = None
 
@@ -118,13 +117,14 @@ def _by_output(component: Component[Any], returned: Any) -> dict[str, Artifact]:
     raise ArtifactTypeError(headline, expected=promised, received=shown, at=component.where)
 
 
-def main(payload: str, events: int) -> None:
-    """Run in a forked child: read the call from a file, write events to a pipe, one JSON line each."""
-    with open(events, "w", encoding="utf-8", buffering=1) as channel:
+def main(payload: str, events: socket.socket) -> None:
+    """Run in a forked child: read the call from a file, tell its process and its events, a line each."""
+    with open(events.detach(), "w", encoding="utf-8", buffering=1) as channel:  # noqa: PTH123 - a descriptor
 
         def emit(event: dict[str, Any]) -> None:
             channel.write(json.dumps(event, default=str) + "\n")
 
+        emit({"kind": "started", "pid": os.getpid()})
         try:
             call: Call = pickle.loads(Path(payload).read_bytes())
         except Exception as error:  # noqa: BLE001 - the user's modules are imported here and may raise anything

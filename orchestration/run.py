@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,11 @@ from orchestration.coordinator import Coordinator
 from orchestration.errors import HeadraceError, PipelineError
 from orchestration.external import Files
 from orchestration.graph import Graph
+from orchestration.interrupt import interruptible
 from orchestration.journal import LEASE_SECONDS, Journal, RunExistsError
 from orchestration.pipeline import Pipeline
-from orchestration.records import Attempt, Run, RunState, State, now
-from orchestration.result import Listener, RunResult, guarded
+from orchestration.records import Run, RunState, State, now
+from orchestration.result import Listener, RunResult
 from orchestration.settings import Settings, project_root
 from orchestration.workers import Workers
 
@@ -71,7 +73,7 @@ def run_pipeline(
     name = f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     new = Run(name, pipeline.name, *place, given, options, shape, RunState.RUNNING, now(), now())
     run, owner = _recorded(journal, new)
-    return _carry_out(Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener())))
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, listener or Listener()))
 
 
 def resume_run(
@@ -92,7 +94,7 @@ def resume_run(
     run = journal.run(run_id)
     graph = pipeline.graph(pipeline.bind(run.parameters))
     owner = journal.take_over(run_id)
-    return _carry_out(Coordinator(graph, run, owner, journal, settings, guarded(listener or Listener())))
+    return _carry_out(Coordinator(graph, run, owner, journal, settings, listener or Listener()))
 
 
 def check_run(graph: Graph, settings: Settings, selected: list[str]) -> None:
@@ -130,50 +132,52 @@ def _recorded(journal: Journal, run: Run) -> tuple[Run, str]:
 def _carry_out(coordinator: Coordinator) -> RunResult:
     run, journal, began = coordinator.run, coordinator.journal, time.monotonic()
     names = [node.name for node in coordinator.graph.sorted()]
-    coordinator.clean()
     coordinator.listener.started(run, names)
-    with ExitStack() as stack:
-        stack.callback(journal.close)
-        stack.callback(coordinator.clean)
-        _hold(coordinator, stack)
+
+    def stop() -> None:
+        if coordinator.cancelled.is_set():
+            os._exit(130)  # asked twice: the fork servers end the children when our socket closes
+        coordinator.cancelled.set()
+
+    with closing(journal), _held(coordinator), interruptible(stop):
         feeder = _feeder(coordinator)
-        _end_orderly(coordinator, stack)
-        attempts = _run_nodes(coordinator, stack)
-        bad = {attempt.state for attempt in attempts.values()} & {State.FAILED, State.INTERRUPTED}
+        _run_nodes(coordinator)
+        nodes = {name: coordinator.results[name] for name in names}
+        bad = {attempt.state for attempt in nodes.values()} & {State.FAILED, State.INTERRUPTED}
         state = RunState.FAILED if bad else RunState.SUCCEEDED
         state = RunState.INTERRUPTED if coordinator.cancelled.is_set() else state
-        nodes = {name: attempts[name] for name in names}
-        result = RunResult(run.id, run.pipeline, state, 0.0, nodes)
+        attempts = Counter(a.node.partition("[")[0] for a in journal.attempts(run.id) if a.folder)
+        result = RunResult(run.id, run.pipeline, state, 0.0, nodes, attempts)
         # Before the end is recorded: nobody looks after a finished run.
         coordinator.clean(scratch=state is RunState.SUCCEEDED)
         journal.finish_run(run.id, coordinator.owner, state)
-        tries = Counter(a.node.partition("[")[0] for a in journal.attempts(run.id) if a.folder)
         undelivered = feeder.finish(FLUSH_SECONDS) if feeder else 0
         if feeder and undelivered and feeder.trouble:
             coordinator.listener.note(f"MLflow: {feeder.trouble}")
         for refused in feeder.rejected if feeder else ():
             coordinator.listener.note(f"MLflow refused {refused}")
-    seconds, counts = time.monotonic() - began, {name: tries[name] for name in names}
-    return replace(result, seconds=seconds, attempts=counts, undelivered=undelivered)
+    return replace(result, seconds=time.monotonic() - began, undelivered=undelivered)
 
 
-def _run_nodes(coordinator: Coordinator, stack: ExitStack) -> dict[str, Attempt]:
-    nodes, known = coordinator.graph.sorted(), coordinator.known()
-    if len(known) == len(nodes):
-        return known
-    if not coordinator.in_process:
-        run = coordinator.run
-        # The parent's search path, with the project first and this package at hand.
-        path = dict.fromkeys([run.project, *filter(None, sys.path), str(Path(__file__).resolve().parents[1])])
-        workers = Workers(list(path), coordinator.settings.home / "runs" / run.id / "forkserver.txt")
-        stack.callback(workers.close)
-        coordinator.workers = workers
-        for node in nodes:
-            if node.name in coordinator.selected - known.keys():
-                workers.prepare(node.imports)
-    from orchestration.dag import run_dag
+def _run_nodes(coordinator: Coordinator) -> None:
+    with ThreadPoolExecutor() as thread:  # on its stack is no line of the user's to be named in an error
+        thread.submit(coordinator.look_ahead).result()
+    graph, run = coordinator.graph, coordinator.run
+    left = [node for node in graph.sorted() if node.name not in coordinator.results]
+    if not left:
+        return
+    with ExitStack() as stack:
+        if not run.options["in_process"]:
+            # The parent's search path, with the project first and this package at hand.
+            package = str(Path(__file__).resolve().parents[1])
+            path = list(dict.fromkeys([run.project, *filter(None, sys.path), package]))
+            log = coordinator.settings.home / "runs" / run.id / "forkserver.txt"
+            coordinator.workers = stack.enter_context(closing(Workers(path, log, coordinator.cancelled)))
+            for imports in dict.fromkeys(n.imports for n in left if n.name in coordinator.selected):
+                coordinator.workers.prepare(imports)
+        from orchestration.dag import run_dag
 
-    return run_dag(nodes, lambda name, upstream: known.get(name) or coordinator.work(name, upstream))
+        run_dag(graph.sorted(), coordinator.work)
 
 
 def _feeder(coordinator: Coordinator) -> OutboxFeeder | None:
@@ -189,8 +193,9 @@ def _feeder(coordinator: Coordinator) -> OutboxFeeder | None:
     return feeder
 
 
-def _hold(coordinator: Coordinator, stack: ExitStack) -> None:
-    """Prolong the lease until the stack is left; cancel the run if it is lost.
+@contextmanager
+def _held(coordinator: Coordinator) -> Iterator[None]:
+    """Prolong the run's lease inside the context; cancel the run if it is lost.
 
     A run that is left by an exception can be resumed at once, not only when its lease runs out.
     """
@@ -198,31 +203,20 @@ def _hold(coordinator: Coordinator, stack: ExitStack) -> None:
     ended = threading.Event()
 
     def beat() -> None:
-        while not ended.wait(LEASE_SECONDS / 5):
-            if not journal.heartbeat(run_id, owner):
-                coordinator.cancelled.set()
-                return
-
-    def end(error: type[BaseException] | None, *_: object) -> None:
-        if error is not None:
-            with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
-                journal.finish_run(run_id, owner, RunState.INTERRUPTED)
-        ended.set()
-        thread.join()
+        while not ended.wait(LEASE_SECONDS / 5) and journal.heartbeat(run_id, owner):
+            pass
+        coordinator.cancelled.set()  # unless it has ended, somebody else holds it now
 
     thread = threading.Thread(target=beat, daemon=True, name="headrace-heartbeat")
     thread.start()
-    stack.push(end)
-
-
-def _end_orderly(coordinator: Coordinator, stack: ExitStack) -> None:
-    """Turn Ctrl-C and SIGTERM into an orderly end until the stack is left, where signals can be handled."""
-
-    def stop(_number: int, _frame: object) -> None:
-        if coordinator.cancelled.is_set():
-            os._exit(130)  # asked twice: the fork servers end the children when our socket closes
-        coordinator.cancelled.set()
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(signal.signal, number, signal.signal(number, stop))
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the first exception is the one to tell, also when the journal is gone
+            if journal.heartbeat(run_id, owner):
+                coordinator.clean()
+                journal.finish_run(run_id, owner, RunState.INTERRUPTED)
+        raise
+    finally:
+        ended.set()
+        thread.join()

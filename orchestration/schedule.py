@@ -8,23 +8,22 @@ taken once.
 from __future__ import annotations
 
 import difflib
-import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
 from orchestration.errors import ConfigurationError
+from orchestration.interrupt import interruptible
 from orchestration.records import RunState
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ class Scheduler:
         """
         began = self._clock()
         seen = {lane: self._last(lane.entry) or began for lane in self._lanes}
-        with self._signals():
+        with interruptible(self.stop):
             wait = 0.0
             while not self._is_asked(wait):
                 now = self._clock()
@@ -226,21 +225,6 @@ class Scheduler:
             lane.close()
         while any(lane.going for lane in self._lanes) and not self._is_asked(0.1):
             pass
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Drain on the first SIGTERM or Ctrl-C, give up on the second."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before: dict[int, Any] = {number: signal.signal(number, lambda *_: self.stop()) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _say(firing: Firing) -> None:

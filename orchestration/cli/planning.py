@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.coordinator import Coordinator
-from orchestration.graph import Graph
+from orchestration.graph import Graph, Node
 from orchestration.journal import Journal
-from orchestration.records import Attempt, Run, RunState, now
+from orchestration.records import Attempt, Run, RunState, State, now
 from orchestration.result import Listener
 from orchestration.settings import Settings
 
@@ -27,19 +27,8 @@ def plan_run(graph: Graph, settings: Settings, selected: set[str], *, cache: boo
     options: dict[str, Any] = {"selected": sorted(selected), "cache": cache, "in_process": True}
     run = Run("plan", "plan", "", "", "", {}, options, {}, RunState.RUNNING, now(), now())
     dry = _DryCoordinator(graph, run, "", Journal.open(settings.journal_url), settings, Listener())
-    known = dry.known()
-    plans = []
-    for node in graph.sorted():
-        waiting = [need for need in node.needs if need not in known]
-        if node.name in known:
-            plans.append(Planned(node.name, True, known[node.name].reason))
-        elif node.name not in selected:
-            plans.append(Planned(node.name, False, "not selected"))
-        elif waiting:
-            plans.append(Planned(node.name, False, f"depends on what {', '.join(waiting)} will give"))
-        else:
-            plans.append(Planned(node.name, False, dry.why(node.name, known)))
-    return plans
+    dry.look_ahead()
+    return [dry.planned(node) for node in graph.sorted()]
 
 
 class _DryCoordinator(Coordinator):
@@ -48,13 +37,22 @@ class _DryCoordinator(Coordinator):
     def _finish(self, attempt: Attempt) -> Attempt:
         return attempt
 
-    def why(self, name: str, known: dict[str, Attempt]) -> str:
-        node = self.graph.nodes[name]
+    def planned(self, node: Node) -> Planned:
+        ended = self.results.get(node.name)
+        waiting = [need for need in node.needs if need not in self.results]
+        if ended and ended.state.gave_outputs:
+            return Planned(node.name, True, ended.reason)
+        if node.name not in self.selected:
+            return Planned(node.name, False, "not selected")
+        if ended:
+            what = "skipped" if ended.state is State.SKIPPED else "refused"
+            return Planned(node.name, False, f"will be {what}: {ended.reason}")
+        if waiting:
+            return Planned(node.name, False, f"depends on what {', '.join(waiting)} will give")
         if not self.run.options["cache"]:
-            return "the cache is off"
+            return Planned(node.name, False, "the cache is off")
         if not node.component.policy.cache:
-            return "its results are never reused"
+            return Planned(node.name, False, "its results are never reused")
         if node.each is not None:
-            return "one run for each item"
-        obstacle = self.obstacle(node, {need: known[need] for need in node.needs})
-        return f"will be skipped: {obstacle}" if obstacle else "no earlier result with this key"
+            return Planned(node.name, False, "one run for each item")
+        return Planned(node.name, False, "no earlier result with this key")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestration import component, pipeline
+from orchestration import component, for_each, pipeline, value
 from orchestration.errors import RunStateError
 from orchestration.journal import Journal
 from orchestration.pipeline import Pipeline
@@ -222,6 +222,23 @@ def test_an_argument_that_cannot_travel_fails_its_node_once(run: Runner) -> None
     )
     assert "test_execution.py" in result.nodes["rooted"].error
     assert run(travelling, _in_process=True).state is RunState.SUCCEEDED
+
+
+@component
+def written(number: Number, tens: int, ones: int) -> Number:
+    return Number.of(10 * tens + ones)
+
+
+@pipeline
+def promised():
+    """A node that takes a value and an item at once."""
+    number = start(4)
+    for_each([1, 2], lambda item: written(number, value(number, "n"), item))
+
+
+def test_a_value_and_an_item_go_to_their_own_parameters(run: Runner) -> None:
+    outputs = run(promised, _in_process=True).nodes["written"].outputs
+    assert [output.metadata["n"] for output in outputs] == [41, 42]
 
 
 # What a node tells

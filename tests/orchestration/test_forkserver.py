@@ -8,9 +8,11 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -19,7 +21,7 @@ from orchestration.component import Component
 from orchestration.node import Call
 from orchestration.records import Attempt, State
 from orchestration.settings import Settings
-from orchestration.workers import Child, Workers
+from orchestration.workers import Workers
 from tests.pipelines_for_tests import running
 from tests.pipelines_for_tests.steps import Number, add, start
 
@@ -30,27 +32,30 @@ TENSORFLOW = (*BEAM, "KERAS_BACKEND=tensorflow", "tensorflow", "keras")
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
-    made = Workers([str(ROOT), *sys.path], tmp_path / "forkserver.txt")
+    made = Workers([str(ROOT), *sys.path], tmp_path / "forkserver.txt", threading.Event())
     yield made
     made.close()
 
 
-Send = Callable[..., Child]
+Events = Iterator[dict[str, Any]]
+Send = Callable[..., Events]
 
 
 @pytest.fixture
 def send(workers: Workers, settings: Settings, tmp_path: Path) -> Send:
-    """Start a node's process for a component and its arguments."""
+    """Start a node's process for a component and its arguments; what it tells from then on."""
     count = iter(range(1000))
 
-    def send_(component: Component[Number], *, imports: tuple[str, ...] = (), **arguments: object) -> Child:
+    def send_(component: Component[Number], *, imports: tuple[str, ...] = (), **arguments: object) -> Events:
         number = next(count)
         folder = tmp_path / f"node-{number}"
         folder.mkdir()
         attempt = Attempt("run", "node", State.RUNNING, number, key=str(number), folder=str(folder))
         call = Call(component, arguments, settings, "pipeline", attempt)
         (folder / "call.pickle").write_bytes(cloudpickle.dumps(call))
-        return workers.run(imports, folder / "call.pickle", folder / "log.txt")
+        events = workers.run(imports, folder / "call.pickle", folder / "log.txt")
+        assert next(events)["kind"] == "started"
+        return events
 
     return send_
 
@@ -66,9 +71,9 @@ def probe() -> Number:
     )  # fmt: skip
 
 
-def facts(child: Child) -> dict[str, object]:
+def facts(events: Events) -> dict[str, object]:
     """Return what ``probe`` found."""
-    for event in child.events():
+    for event in events:
         if event["kind"] == "result":
             assert event["state"] == "SUCCEEDED", event["traceback"]
             return dict(event["outputs"][0]["metadata"])
@@ -116,34 +121,33 @@ def test_an_import_that_fails_is_left_to_the_node(send: Send) -> None:
 
 
 def test_how_a_child_ended_and_what_it_used_is_told(send: Send) -> None:
-    child = send(add, number=start(1), k=2, seconds=0.0)
-    events = list(child.events())
-    assert [event["kind"] for event in events] == ["result"]
-    assert child.code == 0
-    assert 0 < child.cpu_seconds < 5 and 1 < child.peak_mb < 4000
+    result, ended = send(add, number=start(1), k=2, seconds=0.0)
+    assert (result["kind"], ended["kind"], ended["code"], ended["late"]) == ("result", "ended", 0, False)
+    assert 0 < ended["cpu_seconds"] < 5 and 1 < ended["peak_mb"] < 4000
 
 
 def test_what_one_child_sends_does_not_wait_for_another(send: Send) -> None:
-    send(add, number=start(1), k=2, seconds=5.0)
+    busy = send(add, number=start(1), k=2, seconds=2.0)
     began = time.monotonic()
     assert facts(send(probing))["leader"] is True
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 1.5
+    assert next(busy)["kind"] == "result"
 
 
 def test_many_children_at_once_are_kept_apart(send: Send) -> None:
     children = [send(add, number=start(n), k=1, seconds=0.0) for n in range(30)]
-    found = [[e["outputs"][0]["metadata"]["n"] for e in child.events()] for child in children]
-    assert found == [[n + 1] for n in range(30)]
+    found = [next(child)["outputs"][0]["metadata"]["n"] for child in children]
+    assert found == [n + 1 for n in range(30)]
 
 
 def test_the_clock_starts_with_the_child_not_with_the_imports(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(1.5)\n")
-    workers = Workers([str(tmp_path), str(ROOT), *sys.path], tmp_path / "log.txt")
+    workers = Workers([str(tmp_path), str(ROOT), *sys.path], tmp_path / "log.txt", threading.Event())
     (tmp_path / "call.pickle").write_bytes(pickle.dumps(None))  # the node fails at once
-    child = workers.run(("slow_to_import",), tmp_path / "call.pickle", tmp_path / "log.txt")
-    list(child.events(timeout=1.0))
+    events = list(workers.run(("slow_to_import",), tmp_path / "call.pickle", tmp_path / "log.txt", 1.0))
     workers.close()
-    assert child.pid and not child.late
+    assert [event["kind"] for event in events] == ["started", "ended"]
+    assert not events[-1]["late"]
 
 
 # No process outlives its server
@@ -180,27 +184,42 @@ def test_closing_the_servers_ends_everything(
     send: Send, workers: Workers, tmp_path: Path, imports: tuple[str, ...]
 ) -> None:
     pids = tmp_path / "pids"
-    send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
+    events = send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
     started = _started(pids)
     server = _parent_of(started[0])
     workers.close()
     assert [pid for pid in [*started, server] if not gone(pid, 0.0)] == []
+    assert [event["code"] for event in events] == [None]
 
 
-@pytest.mark.parametrize("imports", [(), ("decimal",)], ids=["root", "branch"])
+def test_after_the_end_nothing_is_started(workers: Workers, tmp_path: Path) -> None:
+    workers.close()
+    ended = workers.run((), tmp_path / "call.pickle", tmp_path / "log.txt")
+    assert [event["code"] for event in ended] == [None]
+    assert workers._root.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("imports", "above"),
+    [((), 0), (("decimal",), 0), (("decimal",), 1), (("decimal", "wave"), 0), (("decimal", "wave"), 1)],
+    ids=["root", "branch", "root of a branch", "twig", "branch of a twig"],
+)
 def test_a_killed_server_takes_its_children_along(
-    send: Send, tmp_path: Path, imports: tuple[str, ...]
+    send: Send, tmp_path: Path, imports: tuple[str, ...], above: int
 ) -> None:
     pids = tmp_path / "pids"
-    child = send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
+    events = send(running.hangs, imports=imports, number=start(1), pids=str(pids), stubborn=True)
     node, in_group, *elsewhere = _started(pids)
-    os.kill(_parent_of(node), signal.SIGKILL)
-    assert list(child.events()) == []
-    assert child.code is None
+    server = _parent_of(node) if above == 0 else _parent_of(_parent_of(node))
+    os.kill(server, signal.SIGKILL)
+    assert [event["code"] for event in events] == [None]
     assert gone(node) and gone(in_group)
-    for pid in elsewhere:  # in sessions of their own: no server is left to end them
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    if above == len(imports):  # the root: of those in sessions of their own no server is left to end them
+        for pid in elsewhere:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert all(gone(pid) for pid in elsewhere)
+    assert facts(send(probing, imports=imports))["leader"] is True  # servers are started again
 
 
 def test_a_coordinator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:

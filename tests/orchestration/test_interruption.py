@@ -105,7 +105,7 @@ def test_a_run_that_lost_its_lease_ends_itself(settings: Settings, tmp_path: Pat
 
 def test_a_run_left_by_an_exception_can_be_resumed_at_once(run: Runner, settings: Settings) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestration.dag._join", _defect)
+        patch.setattr("orchestration.dag.Submissions.join", _defect)
         with pytest.raises(Exception, match="our own defect"):
             run(running.diamond)
     journal = Journal.open(settings.journal_url)
@@ -116,7 +116,7 @@ def test_a_run_left_by_an_exception_can_be_resumed_at_once(run: Runner, settings
     assert (resumed.id, resumed.state) == (left.id, RunState.SUCCEEDED)
 
 
-def _defect(name: str, token: str) -> None:
+def _defect(submissions: object, name: str) -> None:
     raise ZeroDivisionError("our own defect")
 
 

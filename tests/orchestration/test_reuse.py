@@ -9,6 +9,7 @@ import pytest
 from orchestration.cli.discovery import load_pipeline
 from orchestration.cli.planning import plan_run
 from orchestration.journal import Journal
+from orchestration.pipeline import Pipeline
 from orchestration.records import RunState
 from orchestration.run import run_pipeline
 from orchestration.settings import Settings
@@ -30,6 +31,24 @@ def test_an_unchanged_run_does_nothing(run: Runner, trace: Path, settings: Setti
     for name, attempt in second.nodes.items():
         assert attempt.outputs == first.nodes[name].outputs
         assert attempt.key == first.nodes[name].key
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "given"),
+    [(running.repeated_work, {}), (good.decided, {"n": 2})],
+    ids=["repeated", "skipped"],
+)
+def test_without_anything_to_run_no_process_is_started(
+    run: Runner, settings: Settings, pipeline: Pipeline, given: dict[str, int]
+) -> None:
+    first, second = run(pipeline, _in_process=True, **given), run(pipeline, **given)
+    assert changed(second) == set() and second.state is RunState.SUCCEEDED
+    assert not (settings.home / "runs" / second.id / "forkserver.txt").exists()
+    for name, attempt in second.nodes.items():
+        assert attempt.outputs == first.nodes[name].outputs
+    graph = pipeline.graph(pipeline.bind(given))
+    cached = {plan.name: plan.cached for plan in plan_run(graph, settings, set(graph.nodes))}
+    assert cached == {name: attempt.state.gave_outputs for name, attempt in second.nodes.items()}
 
 
 def test_a_changed_value_reruns_what_follows_from_it(run: Runner) -> None:
