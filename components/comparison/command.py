@@ -103,7 +103,7 @@ def compare(
         from components.comparison.terminal import as_json, verdict
 
         found = compare_files(baseline, new, options, threshold, beam, run, _say)
-        print(as_json(found.findings) if json else verdict(found.findings, baseline, new))
+        print(as_json(found.anomalies) if json else verdict(found.anomalies, baseline, new))
         if output is not None:
             _write(output, found.page(baseline, new))
             _say(f"wrote {output}")

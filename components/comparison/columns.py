@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.comparison import measures
+from components.comparison.drift_rules import DriftRules, Limit, Measure
+from components.comparison.pairs import Binned, CategoryPair, NumberPair
+from components.comparison.profile import (
+    LEAST_LISTED,
+    Categories,
+    Sides,
+    categories_of,
+    moment,
+    numbers_of,
+    times_as_large,
+)
 from components.schema.schema import Severity
-from components.validation import comparators
-from components.validation.distribution import Binned
-from components.validation.drift_rules import DriftRules, Limit, Measure
-from components.validation.profile import LEAST_LISTED, Categories, categories_of, numbers_of
 from components.validation.view import InapplicableError
 
 if TYPE_CHECKING:
@@ -52,25 +60,24 @@ def compare_column(
     before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
 ) -> Iterator[Comparison]:
     """Yield every comparison of a column with its baseline."""
-    yield from _compare(before.name, before, now, rules)
+    return _compare(Sides(before, now), rules)
 
 
-def _compare(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
+def _compare(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    name, before, now = sides.name, sides.before, sides.now
     if rules.columns.get(name) == ():
         return
     if before.kind != now.kind and "empty" not in (before.kind, now.kind):
         yield not_compared(name, "type", f"the baseline holds {before.type}, the data {now.type}", rules)
         return
-    missing = _missing(name, before, now, rules)
+    missing = _missing(sides, rules)
     yield from missing
     if not before.present or not now.present:
-        yield _nothing(name, before, now, rules, missing)
+        yield _nothing(sides, rules, missing)
         return
     compare = _BY_KIND.get(now.kind)
     if compare is not None:
-        yield from compare(name, before, now, rules)
+        yield from compare(sides, rules)
     else:
         found = not_compared(name, "values", f"values of type {now.type} have no distribution here", rules)
         # Nobody asked for it: it is kept with the comparisons, and is no alert.
@@ -82,14 +89,9 @@ def not_compared(column: str, subject: str, reason: str, rules: DriftRules) -> C
     return Comparison(column, subject, "", None, None, rules.not_compared, reason, {})
 
 
-def _nothing(
-    name: str,
-    before: ColumnStatistics,
-    now: ColumnStatistics,
-    rules: DriftRules,
-    missing: Sequence[Comparison],
-) -> Comparison:
+def _nothing(sides: Sides, rules: DriftRules, missing: Sequence[Comparison]) -> Comparison:
     """Return the comparison of a column without values on a side; a warning where chance explains it."""
+    name, before, now = sides.name, sides.before, sides.now
     if not before.present and not now.present:
         reason = "neither the baseline nor the data has values"
         return Comparison(name, "values", "", None, None, Severity.WARN, reason, {})
@@ -105,22 +107,19 @@ def _absent(column: ColumnStatistics) -> int:
     return column.missing + strange
 
 
-def _missing(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> list[Comparison]:
+def _missing(sides: Sides, rules: DriftRules) -> list[Comparison]:
     """Compare the shares of rows without a (finite) value."""
-    if not before.rows or not now.rows:
+    both = sides.before, sides.now
+    if not all(column.rows for column in both):
         return []
     pair = Binned()
-    absent = _absent(before), _absent(now)
     pair.kind, pair.bins = "categories", ["missing", "present"]
-    sides = [(lost, column.rows - lost) for lost, column in zip(absent, (before, now), strict=True)]
-    pair.counts = np.asarray(sides[0], dtype=np.float64), np.asarray(sides[1], dtype=np.float64)
+    counts = [(_absent(column), column.rows - _absent(column)) for column in both]
+    pair.counts = np.asarray(counts[0], dtype=np.float64), np.asarray(counts[1], dtype=np.float64)
     one, two = (float(shares[0]) for shares in pair.shares)
-    chance = comparators.chance(pair)
-    severity = rules.missing_severity(two - one) if chance < rules.chance or rules.chance == 1 else None
+    chance = measures.chi_square(pair) if one != two else 1.0
     limits = {"warn": rules.missing_warn, "fail": rules.missing_fail}
-    over = rules.missing_fail if severity is Severity.FAIL else rules.missing_warn
+    severity, over = rules.judged(abs(two - one), **limits, chance=chance)
     details = {
         "measure": "missing",
         "formula": "Difference of the shares of rows without a value (null, NaN or infinite).",
@@ -130,7 +129,7 @@ def _missing(
         "bins": pair.table(),
         "largest_shift": pair.largest_shift(),
     }
-    return [Comparison(name, "missing", "missing", abs(two - one), over, severity, "", details)]
+    return [Comparison(sides.name, "missing", "missing", abs(two - one), over, severity, "", details)]
 
 
 def _infinite(
@@ -156,89 +155,103 @@ def _infinite(
     yield Comparison(name, "not_finite", "not_finite", share, 0.0, severity, "", details)
 
 
-def _lists(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
-    yield from _lengths(name, before, now, rules)
-    if before.items is not None and now.items is not None:
-        yield from _compare(f"{name}.item", before.items, now.items, rules)
+def _lists(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    yield from _lengths(sides, rules)
+    before, now = sides.before.items, sides.now.items
+    if before is not None and now is not None:
+        yield from _compare(Sides(before, now, f"{sides.name}.item"), rules)
 
 
-def _structs(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
+def _structs(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    name = sides.name
     if name in rules.columns:
-        reason = f"a struct is compared by its fields: {', '.join(f'{name}.{f.name}' for f in now.fields)}"
-        yield not_compared(name, "values", reason, rules)
-    one = {field.name: field for field in before.fields}
-    two = {field.name: field for field in now.fields}
+        fields = ", ".join(f"{name}.{field.name}" for field in sides.now.fields)
+        yield not_compared(name, "values", f"a struct is compared by its fields: {fields}", rules)
+    one, two = ({field.name: field for field in side.fields} for side in (sides.before, sides.now))
     for field in dict.fromkeys([*one, *two]):
         inner = f"{name}.{field}"
         if field in one and field in two:
-            yield from _compare(inner, one[field], two[field], rules)
+            yield from _compare(Sides(one[field], two[field], inner), rules)
         elif rules.columns.get(inner) != ():
             side = "baseline" if field in two else "data"
             yield not_compared(inner, "column", f"the {side} has no such field", rules)
 
 
-def _texts(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
-    yield from _categories(name, before, now, rules)
-    yield from _meaning(name, before, now, rules)
+def _texts(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    yield from _categories(sides, rules)
+    yield from _meaning(sides, rules)
 
 
-def _bytes(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
-    yield from _meaning(name, before, now, rules)
-    yield from _lengths(name, before, now, rules)
+def _bytes(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    yield from _meaning(sides, rules)
+    yield from _lengths(sides, rules)
 
 
-def _numbers(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
-    limits = rules.columns.get(name, rules.numbers if now.kind == "number" else rules.times)
-    if before.numbers is None or now.numbers is None or not limits:
+def _numbers(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    limits = rules.columns.get(sides.name, rules.numbers if sides.now.kind == "number" else rules.times)
+    before, now = sides.before.numbers, sides.now.numbers
+    if before is None or now is None or not limits:
         return
-    if not before.numbers.count or not now.numbers.count:
-        yield not_compared(name, "values", "there are no finite values on one side", rules)
+    pair = _number_pair(sides, rules.bins)
+    if pair is None:
+        yield not_compared(sides.name, "values", "there are no finite values on one side", rules)
         return
-    yield from _infinite(name, before.numbers, now.numbers, rules)
-    sides = [
-        numbers_of(one.numbers, one.top if one.kind == "number" and not one.top_error else ())
-        for one in (before, now)
-        if one.numbers is not None
-    ]
-    pair = comparators.NumberPair(sides[0], sides[1], rules.bins)
-    facts = {"baseline": _facts(before.numbers), "observed": _facts(now.numbers)}
-    yield from (measured(name, "values", pair, limit, facts, rules) for limit in limits)
+    yield from _infinite(sides.name, before, now, rules)
+    facts: dict[str, Any] = {"baseline": _facts(before), "observed": _facts(now)}
+    facts |= {"moments": True} if sides.moments else {"times_as_large": times_as_large(before, now)}
+    yield from (measured(sides.name, "values", pair, limit, facts, rules) for limit in limits)
 
 
-def _lengths(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
+def _number_pair(sides: Sides, bins: int = 10) -> NumberPair | None:
+    """Return the numbers of both sides; None where a side has no finite one."""
+    found = []
+    for side in (sides.before, sides.now):
+        if side.numbers is None or not side.numbers.count:
+            return None
+        found.append(
+            numbers_of(side.numbers, side.top if side.kind == "number" and not side.top_error else ())
+        )
+    return NumberPair(found[0], found[1], bins, moment if sides.moments else "{:.6g}".format)
+
+
+def _lengths(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
     """Compare lengths: of lists, of byte strings, of texts with too many values to list."""
-    if before.lengths is None or now.lengths is None:
+    before, now = sides.before.lengths, sides.now.lengths
+    if before is None or now is None:
         return
-    limits = rules.columns.get(name, rules.numbers)
-    pair = comparators.NumberPair(numbers_of(before.lengths), numbers_of(now.lengths), rules.bins)
-    facts = {"baseline": _facts(before.lengths), "observed": _facts(now.lengths)}
-    yield from (measured(name, "lengths", pair, limit, facts, rules) for limit in limits)
+    limits = rules.columns.get(sides.name, rules.numbers)
+    pair = NumberPair(numbers_of(before), numbers_of(now), rules.bins)
+    facts = {"baseline": _facts(before), "observed": _facts(now)}
+    yield from (measured(sides.name, "lengths", pair, limit, facts, rules) for limit in limits)
 
 
-def _categories(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
-    one, two = categories_of(before), categories_of(now)
+def _categories(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
+    name, one, two = sides.name, categories_of(sides.before), categories_of(sides.now)
     chosen = name in rules.columns
     if chosen or min(one.listed, two.listed) >= LEAST_LISTED:
         limits = _fitting(rules.columns.get(name, rules.categories), one, chosen=chosen)
-        pair = comparators.CategoryPair(one, two)
-        facts = {"baseline": _values(before), "observed": _values(now)}
+        pair = CategoryPair(one, two)
+        facts = {"baseline": _values(sides.before), "observed": _values(sides.now)}
         yield from (measured(name, "values", pair, limit, facts, rules) for limit in limits)
     if not (chosen or (one.complete and two.complete)):
-        yield from _lengths(name, before, now, rules)
+        yield from _lengths(sides, rules)
+
+
+def apart(before: ColumnStatistics, now: ColumnStatistics) -> float | None:
+    """Return how far two columns lie apart, from 0 to 1; None where that cannot be said.
+
+    Of numbers (and of the lengths of lists) it is the largest difference of the cumulated shares, of texts
+    that of the shares of a value.
+    """
+    sides = Sides(before, now)
+    if before.kind != now.kind or not before.present or not now.present:
+        return None
+    if now.kind in ("text", "bool"):
+        return measures.l_infinity(CategoryPair(categories_of(before), categories_of(now)))
+    if before.lengths is not None and now.lengths is not None:
+        return measures.kolmogorov_smirnov(NumberPair(numbers_of(before.lengths), numbers_of(now.lengths)))
+    pair = _number_pair(sides)
+    return None if pair is None else measures.kolmogorov_smirnov(pair)
 
 
 def _fitting(limits: Sequence[Limit], baseline: Categories, *, chosen: bool) -> Iterator[Limit]:
@@ -247,15 +260,14 @@ def _fitting(limits: Sequence[Limit], baseline: Categories, *, chosen: bool) -> 
         if limit.measure is not Measure.UNSEEN or chosen:
             yield limit
         elif baseline.complete:
-            more = comparators.expected_unseen(baseline)
+            more = measures.expected_unseen(baseline)
             sides = (None if side is None else max(side, more) for side in (limit.warn, limit.fail))
             yield Limit(Measure.UNSEEN, *sides)
 
 
-def _meaning(
-    name: str, before: ColumnStatistics, now: ColumnStatistics, rules: DriftRules
-) -> Iterator[Comparison]:
+def _meaning(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
     """Compare what values look like, where the baseline's look like one thing: e-mail addresses, dates."""
+    before, now = sides.before, sides.now
     hint = before.hint
     if hint is None or hint in _NO_MEANING or not before.hinted_values or not now.hinted_values:
         return
@@ -276,7 +288,7 @@ def _meaning(
         "observed": {"hint": now.hint},
     }
     severity = rules.meaning if now.hint != hint and lost > 0 else None
-    yield Comparison(name, "meaning", "meaning", lost, None, severity, "", details)
+    yield Comparison(sides.name, "meaning", "meaning", lost, None, severity, "", details)
 
 
 _NO_MEANING = ("categorical", "identifier", "free_text")
@@ -295,25 +307,25 @@ def measured(
     """
     measure = limit.measure
     try:
-        value = comparators.MEASURES[measure](pair)
+        value = measures.MEASURES[measure](pair)
     except InapplicableError as error:
         return Comparison(column, subject, str(measure), None, limit.fail, rules.not_compared, str(error), {})
-    chance = comparators.chance(pair)
-    allowed = measure not in _NO_CHANCE and rules.chance < 1 and chance >= rules.chance
-    severity = None if allowed else limit.severity(value)
+    chance = measures.chance(pair, measure)
+    decides = 0.0 if measure in _NO_CHANCE else chance
+    severity, over = rules.judged(value, limit.warn, limit.fail, decides)
     details = {
         "measure": str(measure),
-        "formula": comparators.FORMULAS[measure],
-        "threshold": limit.exceeded(value),
+        "formula": measures.FORMULAS[measure],
+        "threshold": over,
         "limits": {"warn": limit.warn, "fail": limit.fail},
         "chance": chance,
         "bins": pair.table(),
         "largest_shift": pair.largest_shift(),
         **facts,
     }
-    if isinstance(pair, comparators.CategoryPair) and measure is Measure.UNSEEN:
-        details["new_values"] = dict(list(comparators.new_values(pair).items())[:_MOST_NEW])
-    return Comparison(column, subject, str(measure), value, limit.exceeded(value), severity, "", details)
+    if isinstance(pair, CategoryPair) and measure is Measure.UNSEEN:
+        details["new_values"] = dict(list(measures.new_values(pair).items())[:_MOST_NEW])
+    return Comparison(column, subject, str(measure), value, over, severity, "", details)
 
 
 def _facts(numbers: NumberStatistics) -> dict[str, Any]:
@@ -326,8 +338,7 @@ def _values(column: ColumnStatistics) -> dict[str, Any]:
     return {"count": column.present, "distinct": column.distinct}
 
 
-_Compare = Callable[[str, "ColumnStatistics", "ColumnStatistics", DriftRules], Iterator[Comparison]]
-_BY_KIND: dict[str, _Compare] = {
+_BY_KIND: dict[str, Callable[[Sides, DriftRules], Iterator[Comparison]]] = {
     "number": _numbers,
     "time": _numbers,
     "text": _texts,
