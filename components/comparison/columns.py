@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from components.comparison import measures
 from components.comparison.drift_rules import DriftRules, Limit, Measure
 from components.comparison.pairs import Binned, CategoryPair, NumberPair
@@ -43,7 +41,7 @@ class Comparison:
         limit: The limit that was exceeded, or the lowest one.
         severity: What it means; None for nothing.
         reason: Why it could not be measured; empty where it could.
-        details: What the verdict rests on; see :func:`measured`.
+        details: What the verdict rests on; see :func:`found`.
     """
 
     column: str
@@ -79,9 +77,9 @@ def _compare(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
     if compare is not None:
         yield from compare(sides, rules)
     else:
-        found = not_compared(name, "values", f"values of type {now.type} have no distribution here", rules)
+        refused = not_compared(name, "values", f"values of type {now.type} have no distribution here", rules)
         # Nobody asked for it: it is kept with the comparisons, and is no alert.
-        yield found if name in rules.columns else replace(found, severity=None)
+        yield refused if name in rules.columns else replace(refused, severity=None)
 
 
 def not_compared(column: str, subject: str, reason: str, rules: DriftRules) -> Comparison:
@@ -96,9 +94,9 @@ def _nothing(sides: Sides, rules: DriftRules, missing: Sequence[Comparison]) -> 
         reason = "neither the baseline nor the data has values"
         return Comparison(name, "values", "", None, None, Severity.WARN, reason, {})
     side = "the data has" if before.present else "the baseline has"
-    found = not_compared(name, "values", f"{side} no values", rules)
+    refused = not_compared(name, "values", f"{side} no values", rules)
     rare = all(one.details["chance"] >= rules.chance for one in missing)
-    return replace(found, severity=Severity.WARN) if rare else found
+    return replace(refused, severity=Severity.WARN) if rare else refused
 
 
 def _absent(column: ColumnStatistics) -> int:
@@ -112,24 +110,44 @@ def _missing(sides: Sides, rules: DriftRules) -> list[Comparison]:
     both = sides.before, sides.now
     if not all(column.rows for column in both):
         return []
-    pair = Binned()
-    pair.kind, pair.bins = "categories", ["missing", "present"]
     counts = [(_absent(column), column.rows - _absent(column)) for column in both]
-    pair.counts = np.asarray(counts[0], dtype=np.float64), np.asarray(counts[1], dtype=np.float64)
+    pair = Binned(["missing", "present"], *counts)
     one, two = (float(shares[0]) for shares in pair.shares)
-    chance = measures.chi_square(pair) if one != two else 1.0
     limits = {"warn": rules.missing_warn, "fail": rules.missing_fail}
-    severity, over = rules.judged(abs(two - one), **limits, chance=chance)
+    chance = measures.chi_square(pair) if one != two else 1.0
+    judged = rules.judged(abs(two - one), **limits, chance=chance)
+    formula = "Difference of the shares of rows without a value (null, NaN or infinite)."
+    facts = {"limits": limits, "chance": chance}
+    return [found(sides.name, "missing", "missing", abs(two - one), judged, formula, pair, facts)]
+
+
+def found(
+    column: str,
+    subject: str,
+    measure: str,
+    value: float,
+    judged: tuple[Severity | None, float | None],
+    formula: str,
+    pair: Binned,
+    facts: dict[str, Any],
+) -> Comparison:
+    """Return a comparison with what its verdict rests on.
+
+    As JSON: ``measure``, ``formula``, ``threshold`` (the limit that counts), ``bins`` (``bin``, ``baseline``,
+    ``observed``: counts), ``largest_shift`` (a bin with ``baseline_share`` and ``observed_share``) and, where
+    they apply, ``limits`` (``warn`` and ``fail``), ``chance`` (probability of such a difference by chance,
+    None where chance has no say), ``baseline`` and ``observed`` (facts about both sides).
+    """
+    severity, limit = judged
     details = {
-        "measure": "missing",
-        "formula": "Difference of the shares of rows without a value (null, NaN or infinite).",
-        "threshold": over,
-        "limits": limits,
-        "chance": chance,
+        "measure": measure,
+        "formula": formula,
+        "threshold": limit,
         "bins": pair.table(),
         "largest_shift": pair.largest_shift(),
+        **facts,
     }
-    return [Comparison(sides.name, "missing", "missing", abs(two - one), over, severity, "", details)]
+    return Comparison(column, subject, measure, value, limit, severity, "", details)
 
 
 def _infinite(
@@ -139,20 +157,11 @@ def _infinite(
     counts = [side.positive_infinity + side.negative_infinity for side in (before, now)]
     if not counts[1]:
         return
-    details = {
-        "measure": "not_finite",
-        "formula": "Infinite numbers, as a share of all numbers.",
-        "threshold": 0.0,
-        "bins": [
-            {"bin": "infinite", "baseline": counts[0], "observed": counts[1]},
-            {"bin": "finite", "baseline": before.count, "observed": now.count},
-        ],
-        "baseline": _facts(before),
-        "observed": _facts(now),
-    }
-    share = counts[1] / (counts[1] + now.count)
-    severity = None if counts[0] else rules.not_finite
-    yield Comparison(name, "not_finite", "not_finite", share, 0.0, severity, "", details)
+    pair = Binned(["infinite", "finite"], (counts[0], before.count), (counts[1], now.count))
+    judged = (None if counts[0] else rules.not_finite), 0.0
+    facts = {"baseline": _facts(before), "observed": _facts(now)}
+    share, formula = float(pair.shares[1][0]), "Infinite numbers, as a share of all numbers."
+    yield found(name, "not_finite", "not_finite", share, judged, formula, pair, facts)
 
 
 def _lists(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
@@ -204,14 +213,14 @@ def _numbers(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
 
 def _number_pair(sides: Sides, bins: int = 10) -> NumberPair | None:
     """Return the numbers of both sides; None where a side has no finite one."""
-    found = []
+    both = []
     for side in (sides.before, sides.now):
         if side.numbers is None or not side.numbers.count:
             return None
-        found.append(
+        both.append(
             numbers_of(side.numbers, side.top if side.kind == "number" and not side.top_error else ())
         )
-    return NumberPair(found[0], found[1], bins, moment if sides.moments else "{:.6g}".format)
+    return NumberPair(both[0], both[1], bins, moment if sides.moments else "{:.6g}".format)
 
 
 def _lengths(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
@@ -273,22 +282,15 @@ def _meaning(sides: Sides, rules: DriftRules) -> Iterator[Comparison]:
         return
     shares = [{one.name: one.share for one in side.hints}.get(hint, 0.0) for side in (before, now)]
     lost = max(0.0, shares[0] - shares[1])
-    counts = [round(share * side.hinted_values) for share, side in zip(shares, (before, now), strict=True)]
-    looked_at = before.hinted_values, now.hinted_values
-    others = [whole - count for whole, count in zip(looked_at, counts, strict=True)]
-    details = {
-        "measure": "meaning",
-        "formula": f"Share of the different values that look like {hint}, in the baseline less in the data.",
-        "threshold": None,
-        "bins": [
-            {"bin": hint, "baseline": counts[0], "observed": counts[1]},
-            {"bin": "(others)", "baseline": others[0], "observed": others[1]},
-        ],
-        "baseline": {"hint": hint},
-        "observed": {"hint": now.hint},
-    }
-    severity = rules.meaning if now.hint != hint and lost > 0 else None
-    yield Comparison(sides.name, "meaning", "meaning", lost, None, severity, "", details)
+    alike = [
+        (share * side.hinted_values, (1 - share) * side.hinted_values)
+        for share, side in zip(shares, (before, now), strict=True)
+    ]
+    judged = (rules.meaning if now.hint != hint and lost > 0 else None), None
+    formula = f"Share of the different values that look like {hint}, in the baseline less in the data."
+    facts = {"baseline": {"hint": hint}, "observed": {"hint": now.hint}}
+    pair = Binned([hint, "(others)"], *alike)
+    yield found(sides.name, "meaning", "meaning", lost, judged, formula, pair, facts)
 
 
 _NO_MEANING = ("categorical", "identifier", "free_text")
@@ -298,34 +300,18 @@ _MOST_NEW = 20
 def measured(
     column: str, subject: str, pair: Binned, limit: Limit, facts: dict[str, Any], rules: DriftRules
 ) -> Comparison:
-    """Return what a measure of a pair comes to.
-
-    Its details, as JSON: ``measure``, ``formula``, ``threshold`` (the limit that counts), ``limits``
-    (``warn`` and ``fail``), ``chance`` (probability of such a difference by chance), ``bins`` (``bin``,
-    ``baseline``, ``observed``: counts), ``largest_shift`` (a bin with ``baseline_share`` and
-    ``observed_share``), ``baseline`` and ``observed`` (facts about both sides).
-    """
+    """Return what a measure of a pair comes to; what is known of both sides among ``facts``."""
     measure = limit.measure
     try:
         value = measures.MEASURES[measure](pair)
     except InapplicableError as error:
         return Comparison(column, subject, str(measure), None, limit.fail, rules.not_compared, str(error), {})
-    chance = measures.chance(pair, measure)
-    decides = 0.0 if measure in _NO_CHANCE else chance
-    severity, over = rules.judged(value, limit.warn, limit.fail, decides)
-    details = {
-        "measure": str(measure),
-        "formula": measures.FORMULAS[measure],
-        "threshold": over,
-        "limits": {"warn": limit.warn, "fail": limit.fail},
-        "chance": chance,
-        "bins": pair.table(),
-        "largest_shift": pair.largest_shift(),
-        **facts,
-    }
+    chance = None if measure in _NO_CHANCE else measures.chance(pair, measure)
+    judged = rules.judged(value, limit.warn, limit.fail, chance or 0.0)
+    more = {"limits": {"warn": limit.warn, "fail": limit.fail}, "chance": chance, **facts}
     if isinstance(pair, CategoryPair) and measure is Measure.UNSEEN:
-        details["new_values"] = dict(list(measures.new_values(pair).items())[:_MOST_NEW])
-    return Comparison(column, subject, str(measure), value, over, severity, "", details)
+        more["new_values"] = dict(list(measures.new_values(pair).items())[:_MOST_NEW])
+    return found(column, subject, str(measure), value, judged, measures.FORMULAS[measure], pair, more)
 
 
 def _facts(numbers: NumberStatistics) -> dict[str, Any]:

@@ -191,8 +191,9 @@ def _swapped(pairs: Mapping[str, Sides], moved: Sequence[Anomaly]) -> Iterator[A
 
 
 def _alike(one: Sides, other: Sides) -> bool:
-    distance = apart(one.before, other.now)
-    return distance is not None and distance < _ALIKE
+    """Return whether a column was before what the other one is now, and far from what it is itself."""
+    itself, swapped = apart(one.before, one.now), apart(one.before, other.now)
+    return itself is not None and swapped is not None and swapped < min(_ALIKE, itself / 2)
 
 
 def _broken(baseline: Examples, new: Examples, pairs: Mapping[str, Sides], beam: Beam) -> Iterator[Anomaly]:
@@ -220,10 +221,9 @@ def _told(anomaly: Anomaly, sides: Sides | None, repeated: str) -> Anomaly:
         message, column = f"{anomaly.rows:,} rows equal another row in every column, {repeated}", None
     elif said := wording.broken(kind, anomaly.rows, sides):
         message = f'"{column}": {said}'
-    return replace(
-        anomaly, split="", column=column, kind=kind, message=message,
-        value=anomaly.value / 100, threshold=allowed,
-    )  # fmt: skip
+    share = anomaly.value / 100
+    said_so = replace(anomaly, split="", column=column, kind=kind, message=message)
+    return replace(said_so, value=share, threshold=allowed)
 
 
 def _judged(examples: Examples, rules: list[Rule], split: str, beam: Beam) -> Judged:

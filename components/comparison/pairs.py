@@ -13,6 +13,8 @@ from components.validation.metrics import plain
 from components.validation.view import InapplicableError
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from components.comparison.profile import Floats
 
 OTHERS = "(others)"
@@ -24,10 +26,8 @@ def most_moved(bins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return bins with both counts: of many the fifty whose shares differ most, and one for the others."""
     if len(bins) <= MOST_BINS:
         return [dict(entry) for entry in bins]
-    sums = {side: sum(entry[side] for entry in bins) or 1 for side in SIDES}
-    moved = [
-        abs(entry["baseline"] / sums["baseline"] - entry["observed"] / sums["observed"]) for entry in bins
-    ]
+    sums = [sum(entry[side] for entry in bins) or 1 for side in SIDES]
+    moved = [abs(entry["baseline"] / sums[0] - entry["observed"] / sums[1]) for entry in bins]
     kept = set(sorted(range(len(bins)), key=lambda place: -moved[place])[: MOST_BINS - 1])
     left = [entry for place, entry in enumerate(bins) if place not in kept]
     others = {"bin": f"({len(left):,} more)", **{side: sum(entry[side] for entry in left) for side in SIDES}}
@@ -38,20 +38,19 @@ class Binned:
     """Two distributions, the baseline's and the data's, counted in the same bins.
 
     Attributes:
-        kind: ``numbers`` or ``categories``.
         bins: What each bin holds.
         counts: How many of the baseline's values, and of the data's, are in each.
     """
 
-    kind: str
-    bins: list[Any]
-    counts: tuple[Floats, Floats]
+    def __init__(self, bins: list[Any], baseline: ArrayLike, observed: ArrayLike) -> None:
+        self.bins = bins
+        self.counts = np.asarray(baseline, dtype=np.float64), np.asarray(observed, dtype=np.float64)
 
     @property
     def shares(self) -> tuple[Floats, Floats]:
         """Share of each bin in the baseline and in the data."""
-        one, two = self.counts
-        return one / one.sum(), two / two.sum()
+        one, two = (counts / (counts.sum() or 1.0) for counts in self.counts)
+        return one, two
 
     def cumulated(self) -> tuple[Floats, Floats, Floats]:
         """Return the points where either distribution steps, and both cumulated shares there.
@@ -71,8 +70,9 @@ class Binned:
         """Return the bin whose share differs most, with both shares."""
         one, two = self.shares
         most = int(abs(one - two).argmax())
+        counts = {side: round(float(own[most])) for side, own in zip(SIDES, self.counts, strict=True)}
         shares = {"baseline_share": float(one[most]), "observed_share": float(two[most])}
-        return self.table()[most] | shares
+        return {"bin": plain(self.bins[most])} | counts | shares
 
 
 class NumberPair(Binned):
@@ -92,18 +92,16 @@ class NumberPair(Binned):
         bins: int = 10,
         named: Callable[[float], str] = "{:.6g}".format,
     ) -> None:
-        self.kind = "numbers"
         self.baseline, self.observed = baseline, observed
         listed = [*baseline.atoms.tolist(), *observed.atoms.tolist()]
         known = not len(baseline.knots) and not len(observed.knots)
         if known and len(set(listed)) <= 2 * bins:
             values = np.unique(np.asarray(listed))
-            self.bins = values.tolist()
-            self.counts = _at(baseline, values), _at(observed, values)
+            super().__init__(values.tolist(), _at(baseline, values), _at(observed, values))
         else:
             edges = np.unique(baseline.deciles[:: 10 // bins])
-            self.bins = _names([named(edge) for edge in edges.tolist()])
-            self.counts = _between(baseline, edges), _between(observed, edges)
+            names = _names([named(edge) for edge in edges.tolist()])
+            super().__init__(names, _between(baseline, edges), _between(observed, edges))
 
     def cumulated(self) -> tuple[Floats, Floats, Floats]:
         """Return where a distribution steps or bends, just before and at it, with both cumulated shares."""
@@ -144,27 +142,16 @@ class CategoryPair(Binned):
     """
 
     def __init__(self, baseline: Categories, observed: Categories) -> None:
-        self.kind = "categories"
         self.baseline, self.observed = baseline, observed
         names = sorted({*baseline.counts, *observed.counts})
         one, two = _assumed(baseline, observed, names), _assumed(observed, baseline, names)
-        others = not (baseline.complete and observed.complete)
-        self.bins = [*names, OTHERS] if others else list(names)
-        kept = len(self.bins)
-        self.counts = np.asarray(one[:kept]), np.asarray(two[:kept])
+        if not (baseline.complete and observed.complete):
+            names.append(OTHERS)
+        super().__init__(names, one[: len(names)], two[: len(names)])
 
     def table(self) -> list[dict[str, Any]]:
         """Return the bins with both counts: the fifty whose shares differ most, the others in one."""
         return most_moved(super().table())
-
-    def largest_shift(self) -> dict[str, Any]:
-        """Return the value whose share differs most, with both shares."""
-        one, two = self.shares
-        most = int(abs(one - two).argmax())
-        return super().table()[most] | {
-            "baseline_share": float(one[most]),
-            "observed_share": float(two[most]),
-        }
 
 
 def _assumed(side: Categories, other: Categories, names: list[str]) -> list[float]:

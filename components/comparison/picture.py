@@ -52,9 +52,7 @@ def _words(details: Mapping[str, Any], value: Any) -> str:
         allowed = [f"{details['threshold']:.4g} allowed"]
     words.append("".join(f", {html.escape(text)}" for text in allowed) + ".")
     chance = details.get("chance")
-    # Values beyond the range: how many there are, which chance is about, does not matter.
-    decided = details.get("measure") not in ("range", "sign")
-    if isinstance(chance, int | float) and decided:
+    if isinstance(chance, int | float):
         rare = f"{chance:.2g}" if chance else "practically 0"
         words.append(f" By chance alone a difference like this has a probability of {rare}.")
     words.append('<br><span class="key base"></span>baseline <span class="key new"></span>now')
@@ -71,7 +69,7 @@ def _figures(details: Mapping[str, Any]) -> str:
         if one is not None and two is not None:
             shown = _shown(name) if details.get("moments") else number
             figures.append(f"<span>{name} {shown(one)} → {shown(two)}</span>")
-    return f"<br>{' · '.join(figures)}" if figures else ""
+    return f"<br>{' '.join(figures)}" if figures else ""
 
 
 def _shown(name: str) -> Callable[[float], str]:

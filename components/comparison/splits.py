@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.comparison.columns import Comparison, compare_column, not_compared
+from components.comparison.columns import Comparison, compare_column, found, not_compared
 from components.comparison.drift_rules import DriftRules
+from components.comparison.pairs import Binned
 from components.comparison.wording import sentence
 from components.schema.schema import Severity
 from components.validation.anomalies import NOT_CHECKED, Anomaly, gravest, place
@@ -110,7 +111,7 @@ def compare_spans(
     Raises:
         DataError: A split has only one span.
     """
-    found = {}
+    compared = {}
     for split in sorted(splits):
         spans = last_spans(statistics.splits[split])
         if len(spans) < 2:
@@ -120,8 +121,8 @@ def compare_spans(
                 received=", ".join(span.span for span in statistics.splits[split].spans) or "no spans",
             )
         before, now = spans
-        found[split] = _compare_split(before, now, rules, columns)
-    return found
+        compared[split] = _compare_split(before, now, rules, columns)
+    return compared
 
 
 def last_spans(split: SplitStatistics) -> list[SpanStatistics]:
@@ -156,17 +157,17 @@ def _compare_split(
 ) -> list[Comparison]:
     one = {column.name: column for column in before.columns}
     two = {column.name: column for column in now.columns}
-    found = _rows(before.rows, now.rows, rules)
+    compared = _rows(before.rows, now.rows, rules)
     for name in dict.fromkeys([*one, *two]) if columns is None else columns:
         if rules.columns.get(name) == ():
             continue
         if name in one and name in two:
-            found += compare_column(one[name], two[name], rules)
+            compared += compare_column(one[name], two[name], rules)
         elif name in one:
-            found.append(not_compared(name, "column", "the data has no such column", rules))
+            compared.append(not_compared(name, "column", "the data has no such column", rules))
         elif name in two:
-            found.append(not_compared(name, "column", "the baseline has no such column", rules))
-    return found
+            compared.append(not_compared(name, "column", "the baseline has no such column", rules))
+    return compared
 
 
 def _rows(before: int, now: int, rules: DriftRules) -> list[Comparison]:
@@ -177,15 +178,11 @@ def _rows(before: int, now: int, rules: DriftRules) -> list[Comparison]:
     ratio = now / before
     low, high = rules.min_rows or 0.0, rules.max_rows if rules.max_rows is not None else float("inf")
     over = low if ratio < low else high if ratio > high else None
-    details = {
-        "measure": "rows",
-        "formula": "Rows of the data divided by rows of the baseline.",
-        "threshold": over,
-        "limits": {"min_rows": rules.min_rows, "max_rows": rules.max_rows},
-        "bins": [{"bin": "rows", "baseline": before, "observed": now}],
-    }
-    severity = None if over is None else rules.rows_severity
-    return [Comparison("", "rows", "rows", ratio, over, severity, "", details)]
+    judged = (None if over is None else rules.rows_severity), over
+    limits = {"min_rows": rules.min_rows, "max_rows": rules.max_rows}
+    formula = "Rows of the data divided by rows of the baseline."
+    pair = Binned(["rows"], [before], [now])
+    return [found("", "rows", "rows", ratio, judged, formula, pair, {"limits": limits})]
 
 
 def anomalies_of(compared: dict[str, list[Comparison]], baseline: str = "baseline") -> list[Anomaly]:

@@ -72,7 +72,8 @@ def _missing(one: Comparison) -> str:
 
 def _moved(one: Comparison) -> str:
     subject = "lengths: " if one.subject == "lengths" else ""
-    measure = f"{one.measure} {one.value or 0:.3g}, limit {number(one.limit)}"
+    value = one.value or 0.0
+    measure = f"{one.measure} {value:{',.0f' if value >= 1_000 else '.3g'}}, limit {number(one.limit)}"
     return f"{subject}{_MOVED[one.measure]}, {_how(one)} ({measure})"
 
 
@@ -80,15 +81,15 @@ def _how(one: Comparison) -> str:
     before, now = one.details["baseline"], one.details["observed"]
     if one.measure == "unseen":
         return listed(list(one.details["new_values"].items()))
+    shown: Callable[[float], str] = moment if one.details.get("moments") else number
     if one.measure in ("range", "sign"):
-        ends = [f"{number(side['min'])} to {number(side['max'])}" for side in (before, now)]
+        ends = [f"{shown(side['min'])} to {shown(side['max'])}" for side in (before, now)]
         return f"{ends[0]} before, {ends[1]} now"
     shift = one.details["largest_shift"]
     shares = f"{percent(shift['baseline_share'])} to {percent(shift['observed_share'])}"
     most = f"most of all {quoted(str(shift['bin']))}, from {shares}"
     if "median" not in before:
         return most
-    shown: Callable[[float], str] = moment if one.details.get("moments") else number
     factor = one.details.get("times_as_large")
     unit = f", about {factor:.4g} times as large (another unit?)" if factor else ""
     return f"median from {shown(before['median'])} to {shown(now['median'])}{unit}; {most}"

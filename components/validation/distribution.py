@@ -107,12 +107,10 @@ class Pair(Binned):
         self.baseline, self.observed = baseline, observed
         if self.kind == "categories" or len(baseline["values"]) <= bins:
             names = sorted({*baseline["values"], *observed["values"]}, key=lambda v: (str(type(v)), v))
-            self.bins = names
-            self.counts = _by_value(baseline, names), _by_value(observed, names)
+            super().__init__(names, _by_value(baseline, names), _by_value(observed, names))
         else:
             edges = _edges(baseline, bins)
-            self.bins = _names(edges)
-            self.counts = _by_edge(baseline, edges), _by_edge(observed, edges)
+            super().__init__(_names(edges), _by_edge(baseline, edges), _by_edge(observed, edges))
 
     def cumulated(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the points where either distribution steps, and both cumulated shares there.
