@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Examples
 from components.comparison import row_rules, wording
@@ -215,15 +215,14 @@ def _told(anomaly: Anomaly, sides: Sides | None, repeated: str) -> Anomaly:
     kind = _KINDS.get(anomaly.rule.type, anomaly.kind)
     if anomaly.rows is None:
         return replace(anomaly, split="")
-    allowed = 1 - float(anomaly.rule.kwargs.get("mostly", 1))
+    value = anomaly.value / 100 if isinstance(anomaly.value, int | float) else None
+    shares: dict[str, Any] = {"value": value, "threshold": 1 - float(anomaly.rule.kwargs.get("mostly", 1))}
     message, column = anomaly.message, anomaly.column
     if sides is None:
         message, column = f"{anomaly.rows:,} rows equal another row in every column, {repeated}", None
     elif said := wording.broken(kind, anomaly.rows, sides):
         message = f'"{column}": {said}'
-    share = anomaly.value / 100
-    said_so = replace(anomaly, split="", column=column, kind=kind, message=message)
-    return replace(said_so, value=share, threshold=allowed)
+    return replace(anomaly, split="", column=column, kind=kind, message=message, **shares)
 
 
 def _judged(examples: Examples, rules: list[Rule], split: str, beam: Beam) -> Judged:

@@ -66,7 +66,7 @@ def _figures(details: Mapping[str, Any]) -> str:
     figures = []
     for name in ("count", "distinct", "mean", "std", "min", "median", "max"):
         one, two = (side.get(name) for side in (before, now))
-        if one is not None and two is not None:
+        if isinstance(one, int | float) and isinstance(two, int | float):
             shown = _shown(name) if details.get("moments") else number
             figures.append(f"<span>{name} {shown(one)} → {shown(two)}</span>")
     return f"<br>{' '.join(figures)}" if figures else ""
