@@ -12,6 +12,7 @@ from components.artifacts import (
     Transform,
     Validation,
 )
+from components.comparison.drift_rules import DriftRules, Limit, Measure
 from components.compute_statistics import compute_statistics
 from components.evaluate_model import evaluate_model
 from components.infer_schema import infer_schema
@@ -33,7 +34,6 @@ from components.train_model import train_model
 from components.transform_features import transform_features
 from components.validate_examples import validate_examples
 from components.validate_serving import validate_serving
-from components.validation.drift_rules import DriftRules, Limit, Measure
 
 __all__ = [
     "DeltaPath",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from components.artifacts import Examples, Schema, Statistics, Validation
-from components.validation.drift_rules import DriftRules
+from components.comparison.drift_rules import DriftRules
 from orchestration import ArgumentError, Beam, DataError, RunContext, component, require
 
 if TYPE_CHECKING:
-    from components.validation.compare import Drift
+    from components.comparison.splits import Drift
 
 
 class Checked(NamedTuple):
@@ -137,8 +137,8 @@ def _compared(
     """Return the comparisons with the baseline, None where there is nothing to compare with."""
     if other == _Other():
         return None
+    from components.comparison.splits import Drift, compare_spans, compare_splits
     from components.statistics.statistics import load_statistics
-    from components.validation.compare import Drift, compare_spans, compare_splits
     from components.validation.suite import known_columns
 
     now = load_statistics(statistics)

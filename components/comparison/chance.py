@@ -29,15 +29,10 @@ def deviations(chance: float) -> float:
     return NormalDist().inv_cdf(1 - chance)
 
 
-def distance_beyond(seen: int, new: int, chance: float = UNLIKELY) -> float:
-    """Return the largest difference of cumulated shares that chance explains (Kolmogorov and Smirnov)."""
-    return math.sqrt(-math.log(chance / 2) / 2) * _error(seen, new)
-
-
 def share_beyond(share: float, seen: int, new: int, chance: float = UNLIKELY) -> float:
     """Return by how much a share may exceed the baseline's ``share`` by chance; 0 to 1."""
     kept = min(max(share, 1 / max(seen, 1)), 0.5) if share <= 0.5 else share
-    return deviations(chance) * math.sqrt(kept * (1 - kept)) * _error(seen, new)
+    return deviations(chance) * math.sqrt(kept * (1 - kept) * (seen + new) / (seen * new))
 
 
 def unseen_rows(once: int, seen: int, new: int, chance: float = UNLIKELY) -> int:
@@ -53,7 +48,3 @@ def unseen_rows(once: int, seen: int, new: int, chance: float = UNLIKELY) -> int
     """
     expected = once * new / seen
     return math.ceil(expected + deviations(chance) * math.sqrt(2 * expected)) + rows_beyond(seen, new, chance)
-
-
-def _error(seen: int, new: int) -> float:
-    return math.sqrt((seen + new) / (seen * new))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
+
+from components.comparison.files import ReadOptions
 
 if TYPE_CHECKING:
-    from components.comparison.files import ReadOptions
     from orchestration import Beam, RunContext
 
 data = App(
@@ -27,10 +28,7 @@ def report(
     *paths: str,
     output: Path | None = None,
     open: bool = False,  # noqa: A002 - the option's name
-    header: bool = True,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    null_values: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
 ) -> int:
     """Describe every column of some files in one HTML page, and in a table here.
 
@@ -39,15 +37,11 @@ def report(
         paths: More files of the same data.
         output: Where the page goes; report.html beside you by default.
         open: Open the page in the browser.
-        header: CSV: the first row holds the names.
-        delimiter: CSV: the character between values; looked for by default.
-        encoding: Encoding of text files.
-        null_values: CSV: texts that mean a missing value.
+        options: How to read what the names do not tell.
     """
     from components.comparison.terminal import summary
 
     target = output or Path("report.html")
-    options = _options(header, delimiter, encoding, null_values)
     with _workspace() as (beam, run):
         from components.comparison.files import read_files
         from components.compute_statistics import compute_statistics
@@ -75,10 +69,7 @@ def compare(
     threshold: float = 0.1,
     json: bool = False,
     output: Path | None = None,
-    header: bool = True,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    null_values: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
 ) -> int:
     """Say what is wrong or different in new files, going by old ones.
 
@@ -92,30 +83,18 @@ def compare(
         threshold: Difference of shares from which a column's distribution is wrong; half of it is a warning.
         json: Print {"anomalies": [{"column", "kind", "severity", "message", "rows", "value", "threshold"}]}.
         output: Also write an HTML page with both data sets.
-        header: CSV: the first row holds the names.
-        delimiter: CSV: the character between values; looked for by default.
-        encoding: Encoding of text files.
-        null_values: CSV: texts that mean a missing value.
+        options: How to read what the names do not tell.
     """
-    options = _options(header, delimiter, encoding, null_values)
     with _workspace() as (beam, run):
         from components.comparison.compare import compare_files
         from components.comparison.terminal import as_json, verdict
 
         found = compare_files(baseline, new, options, threshold, beam, run, _say)
-        print(as_json(found.findings) if json else verdict(found.findings, baseline, new))
+        print(as_json(found.anomalies) if json else verdict(found.anomalies, baseline, new))
         if output is not None:
             _write(output, found.page(baseline, new))
             _say(f"wrote {output}")
     return int(found.failed)
-
-
-def _options(
-    header: bool, delimiter: str | None, encoding: str, null_values: list[str] | None
-) -> ReadOptions:
-    from components.comparison.files import ReadOptions
-
-    return ReadOptions(header, delimiter, encoding, tuple(null_values or ()))
 
 
 @contextmanager

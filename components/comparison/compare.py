@@ -1,63 +1,59 @@
-"""New data against a baseline: a schema from the baseline, rules with bounds beyond chance, one verdict."""
+"""New data against a baseline: its columns, distributions and rows, with bounds beyond chance."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Examples
-from components.comparison import rules as rules_for
-from components.comparison.chance import NOTABLE, UNLIKELY, rows_beyond
-from components.comparison.findings import Finding, distinct, swapped, worded
-from components.comparison.proof import surely_kept
-from components.comparison.rules import Sides
-from components.comparison.structure import comparable_type, differences, same_type
-from components.schema.schema import Expectation, Severity
+from components.comparison import row_rules, wording
+from components.comparison.chance import NOTABLE, UNLIKELY
+from components.comparison.columns import apart, compare_column
+from components.comparison.drift_rules import DriftRules, Limit, Measure
+from components.comparison.profile import Sides
+from components.comparison.splits import anomalies_of
+from components.comparison.structure import differences
+from components.schema.schema import Severity
 from components.statistics.statistics import ColumnStatistics, DatasetStatistics
+from components.validation.anomalies import Anomaly, gravest
+from components.validation.suite import Rule
 from orchestration import Beam, DataError, RunContext, require
 
 if TYPE_CHECKING:
     from components.comparison.files import ReadOptions
-    from components.validation.judge import Check
     from components.validation.run import Judged
-    from components.validation.suite import Rule
 
 BASELINE = "baseline"
 NEW = "new"
-_COMPARED_TEXTS = 20_000
 _TOP = 1_000
+_ALIKE = 0.1
 _NO_ROWS = "the input has no rows"
-_SHAPED = ("number", "time", "text", "bool")
-_OWN = {  # what the schema says of these is said anew, with bounds for the number of rows at hand
-    rules_for.NOT_NULL,
-    rules_for.IN_SET,
-    rules_for.BETWEEN,
-    "expect_column_to_exist",
-    "expect_table_row_count_to_be_between",
-}
+_ROW_KINDS = ("number", "time", "text", "bool", "empty")  # what whole rows are compared by
+_KINDS = {row_rules.UNIQUE_ROWS: "rows_repeated", row_rules.NULL: "values_filled"}
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Compared:
     """What came out.
 
     Attributes:
-        findings: What is wrong or different, worst first.
+        anomalies: What is wrong or different, worst first.
         before: The baseline's statistics.
         now: The new data's statistics.
-        details: How a distribution changed, by column: formula, threshold and bins.
-        apart: How far each compared column lies from the baseline, 0 to 1.
     """
 
-    findings: list[Finding]
-    before: DatasetStatistics | None
-    now: DatasetStatistics | None
-    details: dict[str, dict[str, Any]]
-    apart: dict[str, float]
+    anomalies: list[Anomaly]
+    before: DatasetStatistics = DatasetStatistics({}, 0.01)  # noqa: RUF009 - frozen
+    now: DatasetStatistics = DatasetStatistics({}, 0.01)  # noqa: RUF009 - frozen
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong, not only different."""
+        return any(anomaly.severity is Severity.FAIL for anomaly in self.anomalies)
 
     def page(self, baseline: str, new: str) -> str:
         """Return both data sets as one HTML page, what changed first.
@@ -68,32 +64,14 @@ class Comparison:
         """
         from components.statistics.report_page import render_report
 
-        changes = [self._change(finding) for finding in self.findings]
         title = f"{Path(new).name} against {Path(baseline).name}"
-        empty = DatasetStatistics({}, 0.01)
-        return render_report(
-            self.now or empty,
-            title=title,
-            baseline=self.before or empty,
-            changes=changes,
-            apart=self.apart,
-        )
-
-    def _change(self, finding: Finding) -> dict[str, Any]:
-        change = finding.to_json()
-        if finding.kind == "distribution_changed" and finding.column in self.details:
-            change["details"] = {**self.details[finding.column], "threshold": finding.threshold}
-        return change
-
-    @property
-    def failed(self) -> bool:
-        """Whether something is wrong, not only different."""
-        return any(finding.severity is Severity.FAIL for finding in self.findings)
+        changes = [anomaly.as_json() for anomaly in self.anomalies]
+        return render_report(self.now, title=title, baseline=self.before, changes=changes)
 
 
 def compare_files(
     baseline: str, new: str, options: ReadOptions, threshold: float, beam: Beam, run: RunContext, say: Say
-) -> Comparison:
+) -> Compared:
     """Read two file sets and compare them; see :func:`compare`.
 
     Raises:
@@ -109,14 +87,10 @@ def compare_files(
     except DataError as error:
         if error.headline != _NO_ROWS:
             raise
-        return _nothing(good)
+        message, rule = f"there is no row; the baseline has {good.rows:,}", Rule("baseline_rows", {})
+        kind = "row_count_out_of_range"
+        return Compared([Anomaly("", None, kind, Severity.FAIL, message, 0, 0, 1, rule)])
     return compare(good, judged, threshold=threshold, beam=beam, run=run, say=say)
-
-
-def _nothing(baseline: Examples) -> Comparison:
-    message = f"there is no row; the baseline has {baseline.rows:,}"
-    finding = Finding(None, "row_count_out_of_range", Severity.FAIL, message, 0, 0, 1)
-    return Comparison([finding], None, None, {}, {})
 
 
 def compare(
@@ -127,15 +101,14 @@ def compare(
     beam: Beam,
     run: RunContext,
     say: Say = print,
-) -> Comparison:
+) -> Compared:
     """Say what is wrong or different in new data.
 
     Args:
         baseline: Good rows, as one split.
         new: Rows to judge, as one split.
         threshold: Difference of the cumulated shares (numbers) or of a value's share (texts), in (0, 1],
-            from which a distribution is said to be wrong; half of it is a warning. Small data needs more,
-            as far as chance goes.
+            from which a distribution is said to be wrong, unless chance explains it; half of it is a warning.
         beam: Runs the passes over the rows.
         run: Where figures go.
         say: Told what is being done.
@@ -146,28 +119,22 @@ def compare(
     """
     require(0 < threshold <= 1, "threshold", "a difference of shares in (0, 1]", threshold)
     from components.compute_statistics import compute_statistics
-    from components.infer_schema import infer_schema
-    from components.schema.schema import load_schema
     from components.statistics.statistics import load_statistics
 
     say("describing both")
-    described = compute_statistics(baseline, top_k=_TOP, beam=beam, run=run)
-    schema = load_schema(infer_schema(described, run=run))
-    before = load_statistics(described)
-    now = load_statistics(compute_statistics(new, top_k=_TOP, beam=beam, run=run))
+    before, now = (
+        load_statistics(compute_statistics(rows, top_k=_TOP, beam=beam, run=run)) for rows in (baseline, new)
+    )
     old, fresh = _columns(before), _columns(now)
-    findings = list(differences(old, fresh, new))
-    findings += _emptied(old, fresh)
-    pairs = [
-        Sides(one, fresh[name])
-        for name, one in old.items()
-        if name in fresh and (same_type(one, fresh[name]) or comparable_type(one, fresh[name]))
-    ]
+    pairs = {name: Sides(one, fresh[name]) for name, one in old.items() if name in fresh}
+    pairs = {name: sides for name, sides in pairs.items() if _same_family(sides)}
     say("comparing distributions, values and rows")
-    measured = _measure(baseline, pairs, beam)
-    judged = _judge(new, _rules(pairs, measured, threshold, schema.expectations), beam)
-    findings += _value_findings(judged, pairs, measured, threshold)
-    return Comparison(distinct(swapped(pairs, findings)), before, now, _details(judged), _apart(judged))
+    moved = _swapped(pairs, _moved(pairs.values(), threshold))
+    found = [*differences(old, fresh, new), *moved, *_broken(baseline, new, pairs, beam)]
+    best = gravest(((one.column, one.kind), one) for one in found)
+    new_values = {one.column for one in best if one.kind == "values_unexpected"}
+    said = [one for one in best if one.kind != "lengths_out_of_range" or one.column not in new_values]
+    return Compared(said, before, now)
 
 
 def _columns(statistics: DatasetStatistics) -> dict[str, ColumnStatistics]:
@@ -175,165 +142,90 @@ def _columns(statistics: DatasetStatistics) -> dict[str, ColumnStatistics]:
     return {column.name: column for column in split.columns}
 
 
-def _emptied(old: Mapping[str, ColumnStatistics], fresh: Mapping[str, ColumnStatistics]) -> Iterator[Finding]:
-    """Yield a finding for every column that lost all its values, where chance does not explain it."""
-    for name, now in fresh.items():
-        if name not in old or now.present or not old[name].present or not now.rows:
-            continue
-        one = old[name]
-        chance = max(one.missing_share, 1 / one.rows) ** now.rows
-        if chance < NOTABLE:
-            severity = Severity.FAIL if chance < UNLIKELY else Severity.WARN
-            message = f'"{name}": no row has a value; in the baseline {one.present:,} of {one.rows:,} had one'
-            yield Finding(name, "values_missing", severity, message, now.rows, 1.0, one.missing_share)
+def _same_family(sides: Sides) -> bool:
+    return sides.before.kind == sides.now.kind or not (sides.before.present and sides.now.present)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """What the statistics do not tell about the baseline.
-
-    Attributes:
-        shapes: Distributions by column.
-        row_columns: Columns that rows are compared by.
-        repeated: Rows that equal another one in these columns.
-        rows: Rows of the baseline.
-    """
-
-    shapes: dict[str, Any]
-    row_columns: list[str]
-    repeated: int
-    rows: int
-
-
-def _measure(baseline: Examples, pairs: Sequence[Sides], beam: Beam) -> _Measured:
-    from components.validation.job import compute, tasks
-    from components.validation.judge import plan
-    from components.validation.metrics import Metric
-    from components.validation.suite import Rule
-
-    work, schema = tasks(baseline, [BASELINE])
-    shaped = [sides.name for sides in pairs if _has_shape(sides)]
-    wanted = {name: Metric("column.distribution", {"column": name}) for name in shaped}
-    columns = [sides.name for sides in pairs if sides.before.kind in (*_SHAPED, "empty")]
-    unique = [Rule(rules_for.UNIQUE_ROWS, {"column_list": columns})] if len(columns) > 1 else []
-    checks = plan(unique, schema)
-    metrics = [*wanted.values(), *(metric for check in checks for metric in check.metrics)]
-    values = compute({BASELINE: metrics}, work, schema, beam)[BASELINE].store.values if metrics else {}
-    shapes = {name: values[metric.key] for name, metric in wanted.items() if metric.key in values}
-    return _Measured(shapes, columns, _repeated(checks, values), baseline.rows)
+def _moved(pairs: Collection[Sides], threshold: float) -> list[Anomaly]:
+    """Return the columns whose distribution is another one; that time and counters go on is no failure."""
+    small, large = threshold / 2, threshold
+    numbers = (Limit(Measure.KOLMOGOROV_SMIRNOV, small, large),)
+    rules = DriftRules(
+        numbers=numbers,
+        times=numbers,
+        categories=(Limit(Measure.L_INFINITY, small, large),),
+        columns={s.name: (Limit(Measure.KOLMOGOROV_SMIRNOV, small),) for s in pairs if row_rules.goes_on(s)},
+        missing_warn=None,  # which rows lack a value, the rules for rows say
+        missing_fail=None,
+        not_finite=None,
+        chance=NOTABLE,
+        chance_to_fail=UNLIKELY,
+        not_compared=Severity.WARN,
+    )
+    found = [
+        comparison
+        for sides in pairs
+        if row_rules.comparable(sides)
+        for comparison in compare_column(sides.before, sides.now, rules)
+    ]
+    return anomalies_of({"": found})
 
 
-def _rules(
-    pairs: Sequence[Sides], measured: _Measured, threshold: float, inferred: Sequence[Expectation]
-) -> list[Rule]:
-    """Return the rules for the new rows: those with bounds beyond chance, then what else the schema says."""
-    from components.validation.suite import Rule
-
-    made: list[Expectation] = []
-    for sides in pairs:
-        if sides.before.present and sides.now.present:
-            own = rules_for.column_rules(sides, measured.shapes.get(sides.name), threshold)
-            made += [rule for rule in own if not surely_kept(rule.type, rule.kwargs, sides.now)]
-    rows = max((sides.now.rows for sides in pairs), default=0)
-    made += rules_for.row_rules(measured.row_columns, measured.repeated, measured.rows, rows)
-    made += _rest(inferred, {sides.name: sides for sides in pairs})
-    return [Rule(one.type, one.kwargs, one.severity) for one in made]
-
-
-def _rest(inferred: Sequence[Expectation], pairs: Mapping[str, Sides]) -> Iterator[Expectation]:
-    """Yield the schema's other rules about values, as far as chance does not break them."""
-    for one in inferred:
-        sides = pairs.get(str(one.kwargs.get("column")))
-        if sides is None or one.type in _OWN or "baseline_split" in one.kwargs or not sides.comparable:
-            continue
-        if one.type.startswith("expect_column_values_to"):
-            least = rows_beyond(sides.before.rows, sides.now.rows)
-            mostly = min(float(one.kwargs.get("mostly", 1)), 1 - (least - 0.5) / sides.now.rows)
-            if mostly > 0:
-                yield dataclasses.replace(one, kwargs={**one.kwargs, "mostly": mostly})
-        yield dataclasses.replace(one, severity=Severity.WARN)
+def _swapped(pairs: Mapping[str, Sides], moved: Sequence[Anomaly]) -> Iterator[Anomaly]:
+    """Yield the anomalies with a word where two columns look like each other's baseline."""
+    changed = {str(one.column) for one in moved if one.kind == "distribution_changed"}
+    names = [name for name in pairs if name in changed]
+    partner: dict[str | None, str] = {}
+    for place, name in enumerate(names):
+        for other in names[place + 1 :]:
+            one, two = pairs[name], pairs[other]
+            if name not in partner and other not in partner and _alike(one, two) and _alike(two, one):
+                partner |= {name: other, other: name}
+    for anomaly in moved:
+        if anomaly.column in partner and anomaly.kind == "distribution_changed":
+            message = re.sub(r", about \S+ times as large \(another unit\?\)", "", anomaly.message)
+            said = f'{message}; it looks like "{partner[anomaly.column]}" (swapped?)'
+            yield replace(anomaly, message=said)
+        else:
+            yield anomaly
 
 
-def _has_shape(sides: Sides) -> bool:
-    texts = max(sides.before.distinct or 0, sides.now.distinct or 0)
-    shaped = sides.comparable and sides.before.kind in _SHAPED
-    return shaped and (sides.before.kind != "text" or texts <= _COMPARED_TEXTS)
+def _alike(one: Sides, other: Sides) -> bool:
+    """Return whether a column was before what the other one is now, and far from what it is itself."""
+    itself, swapped = apart(one.before, one.now), apart(one.before, other.now)
+    return itself is not None and swapped is not None and swapped < min(_ALIKE, itself / 2)
 
 
-def _repeated(checks: Sequence[Check], values: Mapping[str, Any]) -> int:
-    for check in checks:
-        for metric in check.metrics:
-            if metric.name.endswith("unexpected_count"):
-                return int(values.get(metric.key, 0))
-    return 0
+def _broken(baseline: Examples, new: Examples, pairs: Mapping[str, Sides], beam: Beam) -> Iterator[Anomaly]:
+    """Yield what rows break of what the baseline's rows keep, with bounds beyond chance."""
+    columns = [name for name, sides in pairs.items() if sides.before.kind in _ROW_KINDS]
+    rules = [rule for sides in pairs.values() for rule in row_rules.rules_of(sides)]
+    was = ""
+    if len(columns) > 1:
+        once = Rule(row_rules.UNIQUE_ROWS, {"column_list": columns})
+        repeated = _judged(baseline, [once], BASELINE, beam).verdicts[BASELINE][0].rows or 0
+        rules += row_rules.whole_row_rules(columns, repeated, baseline.rows, new.rows)
+        was = f"in the baseline {repeated:,} of {baseline.rows:,}"
+    for anomaly in _judged(new, rules, NEW, beam).anomalies() if rules else []:
+        yield _told(anomaly, pairs.get(str(anomaly.column)), was)
 
 
-def _judge(new: Examples, rules: list[Rule], beam: Beam) -> Judged | None:
+def _told(anomaly: Anomaly, sides: Sides | None, repeated: str) -> Anomaly:
+    """Return a broken rule in words about the baseline; what was found and allowed as shares of the rows."""
+    kind = _KINDS.get(anomaly.rule.type, anomaly.kind)
+    if anomaly.rows is None:
+        return replace(anomaly, split="")
+    value = anomaly.value / 100 if isinstance(anomaly.value, int | float) else None
+    shares: dict[str, Any] = {"value": value, "threshold": 1 - float(anomaly.rule.kwargs.get("mostly", 1))}
+    message, column = anomaly.message, anomaly.column
+    if sides is None:
+        message, column = f"{anomaly.rows:,} rows equal another row in every column, {repeated}", None
+    elif said := wording.broken(kind, anomaly.rows, sides):
+        message = f'"{column}": {said}'
+    return replace(anomaly, split="", column=column, kind=kind, message=message, **shares)
+
+
+def _judged(examples: Examples, rules: list[Rule], split: str, beam: Beam) -> Judged:
     from components.validation.run import judge_examples
 
-    return judge_examples(new, rules, [NEW], beam) if rules else None
-
-
-def _value_findings(
-    judged: Judged | None, pairs: Sequence[Sides], measured: _Measured, threshold: float
-) -> Iterator[Finding]:
-    by_name = {sides.name: sides for sides in pairs}
-    for verdict in judged.verdicts[NEW] if judged is not None else []:
-        if verdict.success or judged is None:
-            continue
-        from components.validation import anomalies
-        from components.validation.metrics import plain
-
-        (found,) = anomalies.find({NEW: [verdict]}, judged.schema.names)
-        finding = Finding(
-            found.column, found.kind, found.severity, found.message, found.rows,
-            *_exact(verdict.rule, found, verdict.rows),
-        )  # fmt: skip
-        if verdict.rule.type == rules_for.UNIQUE_ROWS:
-            was = f"in the baseline {measured.repeated:,} of {measured.rows:,}"
-            message = f"{found.rows or 0:,} rows equal another row in every column, {was}"
-            yield dataclasses.replace(finding, column=None, kind="rows_repeated", message=message)
-        elif verdict.rule.type == rules_for.NULL:
-            message = f'"{found.column}": far fewer values are missing than in the baseline (filled in?)'
-            yield dataclasses.replace(finding, kind="values_filled", message=message)
-        elif found.column in by_name:
-            details = plain(verdict.result.get("details") or {})
-            sides = by_name[found.column]
-            yield worded(_graded(finding, sides, measured, threshold), sides, details)
-
-
-def _graded(finding: Finding, sides: Sides, measured: _Measured, threshold: float) -> Finding:
-    """Return a changed distribution with the severity that its difference has."""
-    if finding.kind != "distribution_changed" or sides.name not in measured.shapes:
-        return finding
-    limits = rules_for.drift_limits(sides, measured.shapes[sides.name], threshold)
-    limit = limits.get(Severity.FAIL)
-    if limit is None or finding.value <= limit:
-        return finding
-    return dataclasses.replace(finding, severity=Severity.FAIL, threshold=limit)
-
-
-def _exact(rule: Rule, found: Any, rows: int | None) -> tuple[Any, Any]:
-    """Return what was found and allowed: shares for rows, the measure for distributions."""
-    if rows is not None and isinstance(found.value, int | float):
-        return found.value / 100, 1 - float(rule.kwargs.get("mostly", 1))
-    if "threshold" in rule.kwargs:
-        return found.value, rule.kwargs["threshold"]
-    return found.value, found.threshold
-
-
-def _details(judged: Judged | None) -> dict[str, dict[str, Any]]:
-    if judged is None:
-        return {}
-    return {
-        verdict.rule.columns[0]: verdict.result["details"]
-        for verdict in judged.verdicts[NEW]
-        if not verdict.success and "bins" in (verdict.result.get("details") or {})
-    }
-
-
-def _apart(judged: Judged | None) -> dict[str, float]:
-    verdicts = judged.verdicts[NEW] if judged is not None else []
-    drift = [one for one in verdicts if one.rule.type in (rules_for.KOLMOGOROV, rules_for.L_INFINITY)]
-    found = {one.rule.columns[0]: one.result.get("observed_value") for one in drift}
-    return {name: round(float(value), 6) for name, value in found.items() if isinstance(value, int | float)}
+    return judge_examples(examples, rules, [split], beam)

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from orchestration import Beam, DataError, Files, HeadraceError, RunContext
 
@@ -27,13 +29,14 @@ _PACKED = {".gz", ".bz2", ".xz"}
 _DELIMITERS = ",;\t|"
 
 
+@Parameter(name="*")  # options of a command, without a name before them
 @dataclass(frozen=True)
 class ReadOptions:
     """How files are to be read where their names do not say.
 
     Attributes:
-        header: CSV: whether the first row holds the names.
-        delimiter: CSV: one character; None to look for it in the first line.
+        header: CSV: the first row holds the names.
+        delimiter: CSV: the character between values; looked for by default.
         encoding: Encoding of text files.
         null_values: CSV: texts that mean a missing value.
     """
@@ -41,7 +44,7 @@ class ReadOptions:
     header: bool = True
     delimiter: str | None = None
     encoding: str = "utf-8"
-    null_values: tuple[str, ...] = ()
+    null_values: Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)] = ()
 
 
 def read_files(

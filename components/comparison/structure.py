@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from components.comparison.findings import Finding
 from components.schema.schema import Severity
 from components.statistics.statistics import ColumnStatistics
+from components.validation.anomalies import Anomaly
+from components.validation.suite import Rule
 
 if TYPE_CHECKING:
     from components.artifacts import Examples
@@ -18,29 +19,32 @@ _WIDTH = {"bool": 0, "int8": 1, "int16": 2, "int32": 3, "int64": 4, "float": 5, 
 Columns = Mapping[str, ColumnStatistics]
 
 
-def differences(before: Columns, now: Columns, new: Examples) -> Iterator[Finding]:
-    """Yield a finding for every column that is missing, new, or of another type.
+def differences(before: Columns, now: Columns, new: Examples) -> Iterator[Anomaly]:
+    """Yield an anomaly for every column that is missing, new, or of another type.
 
     Args:
         before: The baseline's columns.
         now: The new data's columns.
         new: The new rows; asked for texts that are no numbers.
     """
-    gone = [name for name in before if name not in now]
-    come = [name for name in now if name not in before]
-    for name in gone:
-        alike = difflib.get_close_matches(name.lower(), [other.lower() for other in come], n=1, cutoff=0.6)
-        other = next((one for one in come if alike and one.lower() == alike[0]), None)
-        hint = f'; there is a new column "{other}" (renamed?)' if other else ""
-        yield Finding(
-            name, "column_missing", Severity.FAIL, f'column "{name}" is missing{hint}', None, None, name
-        )
-    for name in come:
-        message = f'column "{name}" ({now[name].type}) is new'
-        yield Finding(name, "column_new", Severity.WARN, message, None, now[name].type, None)
+    come = {name.lower(): name for name in now if name not in before}
     for name in before:
-        if name in now and not same_type(before[name], now[name]):
+        if name not in now:
+            alike = difflib.get_close_matches(name.lower(), come, n=1, cutoff=0.6)
+            hint = f'; there is a new column "{come[alike[0]]}" (renamed?)' if alike else ""
+            yield _anomaly(name, "missing", Severity.FAIL, f"is missing{hint}", None, name)
+        elif not same_type(before[name], now[name]):
             yield _changed(before[name], now[name], new)
+    for name in come.values():
+        yield _anomaly(name, "new", Severity.WARN, f"({now[name].type}) is new", now[name].type, None)
+
+
+def _anomaly(
+    name: str, what: str, severity: Severity, said: str, value: Any, allowed: Any, rows: int | None = None
+) -> Anomaly:
+    kind = "type_changed" if what == "type" else f"column_{what}"
+    rule = Rule(f"baseline_{kind}", {"column": name}, severity)
+    return Anomaly("", name, kind, severity, f'column "{name}" {said}', rows, value, allowed, rule)
 
 
 def same_type(before: ColumnStatistics, now: ColumnStatistics) -> bool:
@@ -53,25 +57,14 @@ def same_type(before: ColumnStatistics, now: ColumnStatistics) -> bool:
     return now.type in _WIDTH and before.type in _WIDTH and 0 < _WIDTH[now.type] <= _WIDTH[before.type]
 
 
-def comparable_type(before: ColumnStatistics, now: ColumnStatistics) -> bool:
-    """Return whether the values can be compared although the type may have changed."""
-    return before.present > 0 and now.present > 0 and (before.kind, _unit(before)) == (now.kind, _unit(now))
-
-
-def _unit(column: ColumnStatistics) -> str:
-    # Times are compared in their own unit.
-    return column.type if column.kind in ("time", "other") else ""
-
-
-def _changed(before: ColumnStatistics, now: ColumnStatistics, new: Examples) -> Finding:
-    wider = before.kind == now.kind == "number"
-    severity = Severity.WARN if wider else Severity.FAIL
-    message = f'column "{now.name}" changed its type from {before.type} to {now.type}'
+def _changed(before: ColumnStatistics, now: ColumnStatistics, new: Examples) -> Anomaly:
+    severity = Severity.WARN if before.kind == now.kind == "number" else Severity.FAIL
+    said = f"changed its type from {before.type} to {now.type}"
     rows = None
     if before.kind == "number" and now.kind == "text":
         rows, example = no_numbers(new, now.name)
-        message += f': {rows:,} of {now.rows:,} rows hold text that is no number, first "{example}"'
-    return Finding(now.name, "type_changed", severity, message, rows, now.type, before.type)
+        said += f': {rows:,} of {now.rows:,} rows hold text that is no number, first "{example}"'
+    return _anomaly(now.name, "type", severity, said, now.type, before.type, rows)
 
 
 def no_numbers(examples: Examples, column: str) -> tuple[int, str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from components.comparison.findings import Finding, number, percent
+from components.comparison.wording import number, percent
 from components.schema.schema import Severity
 from components.statistics.statistics import ColumnStatistics, DatasetStatistics
+from components.validation.anomalies import Anomaly
 
 _HEAD = ("column", "type", "missing", "distinct", "min", "median", "max", "most frequent")
 _WIDTH = (28, 14, 9, 10, 12, 12, 12, 30)
 _ROWS = 60
+_ENTRY = ("column", "kind", "severity", "message", "rows", "value", "threshold")
 
 
 def summary(statistics: DatasetStatistics) -> str:
@@ -67,20 +69,21 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def as_json(findings: Sequence[Finding]) -> str:
-    """Return the findings as one JSON object."""
-    entries = [finding.to_json() for finding in findings]
+def as_json(anomalies: Sequence[Anomaly]) -> str:
+    """Return the anomalies as one JSON object."""
+    found = [anomaly.as_json() for anomaly in anomalies]
+    entries = [{name: one[name] for name in _ENTRY} for one in found]
     return json.dumps({"anomalies": entries}, ensure_ascii=False, allow_nan=False)
 
 
-def verdict(findings: Sequence[Finding], baseline: str, new: str) -> str:
-    """Return the findings as a list for people, worst first."""
-    if not findings:
+def verdict(anomalies: Sequence[Anomaly], baseline: str, new: str) -> str:
+    """Return the anomalies as a list for people, worst first."""
+    if not anomalies:
         return f"{new} is like {baseline}"
-    failing = sum(finding.severity is Severity.FAIL for finding in findings)
+    failing = sum(anomaly.severity is Severity.FAIL for anomaly in anomalies)
     lines = [
-        f"{new} against {baseline}: {failing} wrong, {len(findings) - failing} worth a look",
+        f"{new} against {baseline}: {failing} wrong, {len(anomalies) - failing} worth a look",
         "",
-        *(f"{finding.severity:<5} {_readable(finding.message)}" for finding in findings),
+        *(f"{anomaly.severity:<5} {_readable(anomaly.message)}" for anomaly in anomalies),
     ]
     return "\n".join(lines)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from components.statistics.report.columns import column_json, difference, notes, slice_json
+from components.comparison import picture
+from components.comparison.columns import apart
+from components.comparison.drift_rules import DriftRules, Limit, Measure
+from components.schema.schema import Severity
+from components.statistics.report.columns import column_json, notes, slice_json
 from components.statistics.statistics import ColumnStatistics, DatasetStatistics, SplitStatistics
 
 _SCRIPTS = ("base.js", "charts.js", "details.js", "changes.js", "table.js", "start.js")
 _MOST_SLICE_CELLS = 40_000
-_MOST_BINS = 40
+_MOST_DRAWN = 200  # changes shown with everything; of the others the sentence
 _MOVED = 0.1
-_ENOUGH = 100
+_SPANS = DriftRules(  # nobody asked for the comparison: it fails nothing
+    numbers=(Limit(Measure.KOLMOGOROV_SMIRNOV, warn=_MOVED),),
+    categories=(Limit(Measure.L_INFINITY, warn=_MOVED),),
+    missing_warn=_MOVED,
+    missing_fail=None,
+    not_finite=Severity.WARN,
+    not_compared=Severity.WARN,
+)
 Split = tuple[str, SplitStatistics, bool]
 
 
@@ -24,7 +36,6 @@ def render_report(
     title: str = "Statistics",
     baseline: DatasetStatistics | None = None,
     changes: Sequence[Mapping[str, Any]] | None = None,
-    apart: Mapping[str, float] | None = None,
 ) -> str:
     """Return the page; it needs no network and no storage, and equal statistics give equal pages.
 
@@ -34,17 +45,15 @@ def render_report(
         baseline: Older statistics to draw behind the new ones; columns are matched by name.
         changes: What changed since the baseline, shown first, worst first: ``{"column", "severity",
             "message"}`` and, where there are some, ``"details"`` with ``formula``, ``threshold`` and
-            ``bins`` (``{"bin", "baseline", "observed"}``). Without it, and where the data has spans,
-            what moved since the last span.
-        apart: How far each column lies from the baseline, 0 to 1, where it has been measured; bins that
-            are not shared do not tell.
+            ``bins`` (``{"bin", "baseline", "observed"}``) and ``"value"``. Without it, and where the data
+            has spans, what moved since the last span.
     """
     page = _asset("page.html")
     for mark, text in (
-        ("/*STYLE*/", _asset("style.css")),
+        ("/*STYLE*/", _asset("style.css") + picture.style()),
         ("/*SCRIPT*/", "".join(_asset(name) for name in _SCRIPTS)),
         # Last: a value may look like a mark.
-        ("/*DATA*/", _embedded(_payload(statistics, title, baseline, changes, apart or {}))),
+        ("/*DATA*/", _embedded(_payload(statistics, title, baseline, changes))),
     ):
         page = page.replace(mark, text, 1)
     return page
@@ -65,7 +74,6 @@ def _payload(
     title: str,
     baseline: DatasetStatistics | None,
     changes: Sequence[Mapping[str, Any]] | None,
-    apart: Mapping[str, float],
 ) -> dict[str, Any]:
     # The baseline first, then the largest split: they are drawn as areas, the others as lines above.
     shown: list[Split] = [
@@ -74,16 +82,13 @@ def _payload(
     ]
     by_name = [{column.name: column for column in split.columns} for _, split, _ in shown]
     names = list(dict.fromkeys(name for known in reversed(by_name) for name in known))
-    columns = [
-        _column(place, [known.get(name) for known in by_name], apart.get(name))
-        for place, name in enumerate(names)
-    ]
+    columns = [_column(place, [known.get(name) for known in by_name]) for place, name in enumerate(names)]
     places = {name: place for place, name in enumerate(names)}
     spans, against = _since_last_span(statistics)
     return {
         "against": "against the baseline" if baseline is not None else against,
         "bases": sum(is_base for *_, is_base in shown),
-        "changes": [_change(one) for one in changes] if changes is not None else spans,
+        "changes": _changes(spans if changes is None else changes),
         "columns": columns,
         "label": statistics.label,
         "method": _method(statistics),
@@ -95,23 +100,15 @@ def _payload(
     }
 
 
-def _change(change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a change with the bins that moved most; the others together."""
-    details = change.get("details") or {}
-    bins = details.get("bins") or []
-    kept = {name: change.get(name) for name in ("column", "severity", "message")}
-    if not bins:
-        return kept
-    sums = [max(1, sum(entry[side] for entry in bins)) for side in ("baseline", "observed")]
-    moved = [-abs(entry["baseline"] / sums[0] - entry["observed"] / sums[1]) for entry in bins]
-    most = set(sorted(range(len(bins)), key=lambda place: moved[place])[:_MOST_BINS])
-    shown = [entry for place, entry in enumerate(bins) if place in most]
-    rest = [entry for place, entry in enumerate(bins) if place not in most]
-    if rest:
-        sides = {side: sum(entry[side] for entry in rest) for side in ("baseline", "observed")}
-        shown.append({"bin": f"{len(rest):,} others", **sides})
-    facts = {name: details.get(name) for name in ("formula", "threshold")}
-    return {**kept, "details": {**facts, "bins": shown}}
+def _changes(changes: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Return what is shown of changes, the first ones with what they rest on, drawn."""
+    if changes is None:
+        return None
+    found = [{name: one.get(name) for name in ("column", "severity", "message")} for one in changes]
+    for shown, one in zip(found[:_MOST_DRAWN], changes, strict=False):
+        if one.get("details"):
+            shown["drawn"] = picture.drawn(one["details"], one.get("value"))
+    return found
 
 
 def _before(name: str, statistics: DatasetStatistics) -> str:
@@ -124,10 +121,12 @@ def _ordered(statistics: DatasetStatistics | None) -> list[tuple[str, SplitStati
     return sorted(splits, key=lambda item: (-item[1].rows, item[0]))
 
 
-def _column(place: int, found: list[ColumnStatistics | None], measured: float | None) -> dict[str, Any]:
+def _column(place: int, found: list[ColumnStatistics | None]) -> dict[str, Any]:
     kept = [one for one in found if one is not None]
-    apart = difference(kept) if measured is None else measured
-    return {**column_json(found), "place": place, "apart": apart, "notes": notes(kept, apart)}
+    distances = [apart(one, other) for one, other in itertools.combinations(kept, 2)]
+    most = max((distance for distance in distances if distance is not None), default=None)
+    rounded = None if most is None else round(most, 6)
+    return {**column_json(found), "place": place, "apart": rounded, "notes": notes(kept, rounded)}
 
 
 def _shares(statistics: DatasetStatistics) -> list[float]:
@@ -156,22 +155,17 @@ def _split(
 
 
 def _since_last_span(statistics: DatasetStatistics) -> tuple[list[dict[str, Any]] | None, str]:
-    """Return the columns that moved from the last span but one to the last, the most moved first."""
-    moved: list[tuple[float, dict[str, Any]]] = []
-    against = ""
-    for name, split in _ordered(statistics):
-        two = [span for span in split.spans if span.columns][-2:]
-        if len(two) < 2:
-            continue
-        against = f"span {two[1].span} ({two[1].rows:,} rows) against {two[0].span} ({two[0].rows:,} rows)"
-        for before, now in zip(two[0].columns, two[1].columns, strict=True):
-            apart = difference([before, now])
-            if apart is not None and apart > _MOVED and min(before.present, now.present) >= _ENOUGH:
-                message = f'"{now.name}" of {name}: (cumulated) shares differ by {apart:.3g}'
-                moved.append((-apart, {"column": now.name, "severity": "warn", "message": message}))
-    if not against:
+    """Return what moved from the last span but one to the last, the most moved first."""
+    from components.comparison.splits import anomalies_of, compare_spans, last_spans
+
+    two = {name: last_spans(split) for name, split in _ordered(statistics)}
+    known = [name for name, spans in two.items() if len(spans) == 2]
+    if not known:
         return None, ""
-    return [change for _, change in sorted(moved, key=lambda pair: (pair[0], str(pair[1])))], against
+    before, now = two[known[-1]]
+    against = f"span {now.span} ({now.rows:,} rows) against {before.span} ({before.rows:,} rows)"
+    moved = anomalies_of(compare_spans(statistics, _SPANS, splits=known), "span before")
+    return [anomaly.as_json() for anomaly in moved], against
 
 
 def _method(statistics: DatasetStatistics) -> str:

@@ -4,7 +4,5 @@
 these in one Beam pass without Great Expectations; ``judge.judge`` lets Great Expectations look them up;
 ``anomalies``, ``report`` and ``docs`` tell people what is wrong, ``evidence`` and ``quarantine`` which rows.
 
-``compare`` holds statistics beside a baseline's: ``drift_rules`` says how much may differ, ``profile`` what
-statistics tell of a distribution, ``comparators`` how far two are apart, ``comparison`` what applies to which
-column, ``drift_wording`` the same in a sentence.
+What differs from a baseline, ``components.comparison`` says; its anomalies stand in the same list.
 """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.schema.schema import Severity
-from components.validation.judge import Verdict
 from components.validation.metrics import plain
 from components.validation.suite import Rule, shortened
+
+if TYPE_CHECKING:
+    from components.validation.judge import Verdict
 
 _ORDER = {Severity.FAIL: 0, Severity.QUARANTINE: 1, Severity.WARN: 2}
 
@@ -106,15 +108,33 @@ class Anomaly:
     @property
     def order(self) -> tuple[Any, ...]:
         """Sort key: the worst first, ties in a fixed order."""
-        unsure = self.kind == NOT_CHECKED
+        numbers = isinstance(self.value, int | float) and isinstance(self.threshold, int | float)
+        over = self.value / self.threshold if numbers and self.threshold else 0.0
         return (
             _ORDER[self.severity],
-            unsure,
+            self.kind == NOT_CHECKED,
+            not self.kind.startswith(("column_", "type_")),
             -(self.rows or 0),
+            -over,
             self.column or "",
             self.rule.identity,
             self.split,
         )
+
+
+def gravest(found: Iterable[tuple[Hashable, Anomaly]]) -> list[Anomaly]:
+    """Return the gravest anomaly of each key, worst first."""
+    best: dict[Hashable, Anomaly] = {}
+    for key, anomaly in sorted(found, key=lambda pair: pair[1].order):
+        best.setdefault(key, anomaly)
+    return list(best.values())
+
+
+def place(split: str, column: str | None) -> str:
+    """Return where something is, in words; where there is only one split, it has no name."""
+    if not split:
+        return f'"{column}"' if column else "the data"
+    return f'column "{column}" of split {split}' if column else f"split {split}"
 
 
 def find(verdicts: Mapping[str, list[Verdict]], columns: Iterable[str]) -> list[Anomaly]:
@@ -125,18 +145,16 @@ def find(verdicts: Mapping[str, list[Verdict]], columns: Iterable[str]) -> list[
         columns: Names of the columns that exist.
     """
     existing = set(columns)
-    found: dict[tuple[str, str], Anomaly] = {}
-    for split, judged in verdicts.items():
-        for verdict in judged:
-            if verdict.success:
-                continue
-            anomaly = _anomaly(split, verdict, existing)
-            # A missing column breaks all its rules; one anomaly with the gravest severity says so once.
-            once = anomaly.column if anomaly.kind == "column_missing" else verdict.rule.identity
-            known = found.get((split, str(once)))
-            if known is None or anomaly.order < known.order:
-                found[split, str(once)] = anomaly
-    return sorted(found.values(), key=lambda anomaly: anomaly.order)
+    found = [
+        _anomaly(split, verdict, existing)
+        for split, judged in verdicts.items()
+        for verdict in judged
+        if not verdict.success
+    ]
+    # A missing column breaks all its rules; one anomaly with the gravest severity says so once.
+    return gravest(
+        ((one.split, one.column if one.kind == "column_missing" else one.rule.identity), one) for one in found
+    )
 
 
 def kind(rule: Rule) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.comparison.pairs import Binned
 from components.validation.histogram import Histogram
 from components.validation.metrics import plain
 from components.validation.view import InapplicableError, View, as_numbers, is_text
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 1000
 MOST_CATEGORIES = 32_768
-# Share a bin without any value counts as in the stability index, which has no value for empty bins.
-SMALLEST_SHARE = 1e-4
 
 
 class Shape:
@@ -88,47 +87,6 @@ def summary(array: pa.Array) -> dict[str, Any]:
     return shape.summary()
 
 
-class Binned:
-    """Two distributions, the baseline's and the data's, counted in the same bins.
-
-    Attributes:
-        kind: ``numbers`` or ``categories``.
-        bins: What each bin holds.
-        counts: How many of the baseline's values, and of the data's, are in each.
-    """
-
-    kind: str
-    bins: list[Any]
-    counts: tuple[NDArray[np.float64], NDArray[np.float64]]
-
-    @property
-    def shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Share of each bin in the baseline and in the data."""
-        one, two = self.counts
-        return one / one.sum(), two / two.sum()
-
-    def cumulated(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the points where either distribution steps, and both cumulated shares there.
-
-        Raises:
-            InapplicableError: Categories have no order.
-        """
-        raise InapplicableError("categories have no order, so no cumulated distribution: use another measure")
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return every bin with both counts."""
-        one, two = self.counts
-        rows = zip(self.bins, one.tolist(), two.tolist(), strict=True)
-        return [{"bin": plain(name), "baseline": round(a), "observed": round(b)} for name, a, b in rows]
-
-    def largest_shift(self) -> dict[str, Any]:
-        """Return the bin whose share differs most, with both shares."""
-        one, two = self.shares
-        most = int(abs(one - two).argmax())
-        shares = {"baseline_share": float(one[most]), "observed_share": float(two[most])}
-        return self.table()[most] | shares
-
-
 class Pair(Binned):
     """Two distributions of one column, side by side.
 
@@ -149,12 +107,10 @@ class Pair(Binned):
         self.baseline, self.observed = baseline, observed
         if self.kind == "categories" or len(baseline["values"]) <= bins:
             names = sorted({*baseline["values"], *observed["values"]}, key=lambda v: (str(type(v)), v))
-            self.bins = names
-            self.counts = _by_value(baseline, names), _by_value(observed, names)
+            super().__init__(names, _by_value(baseline, names), _by_value(observed, names))
         else:
             edges = _edges(baseline, bins)
-            self.bins = _names(edges)
-            self.counts = _by_edge(baseline, edges), _by_edge(observed, edges)
+            super().__init__(_names(edges), _by_edge(baseline, edges), _by_edge(observed, edges))
 
     def cumulated(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the points where either distribution steps, and both cumulated shares there.
@@ -213,61 +169,9 @@ def _names(edges: NDArray[np.float64]) -> list[str]:
     return [f"≤ {ends[0]}", *middle, f"> {ends[-1]}"]
 
 
-def formula(measure: Any) -> str:
-    """Return the formula of a measure: the first paragraph of its docstring, in one line."""
-    return " ".join((measure.__doc__ or "").split("\n\n")[0].split())
-
-
-def l_infinity(pair: Binned) -> float:
-    """Largest difference between the shares of a bin."""
-    one, two = pair.shares
-    return float(np.abs(one - two).max())
-
-
-def jensen_shannon(pair: Binned) -> float:
-    """Jensen-Shannon divergence of the shares, to base 2: 0 (equal) to 1 (nothing in common)."""
-    one, two = pair.shares
-    middle = (one + two) / 2
-    return max(0.0, float((_relative_entropy(one, middle) + _relative_entropy(two, middle)) / 2))
-
-
-def _relative_entropy(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
-    there = one > 0
-    return float((one[there] * np.log2(one[there] / two[there])).sum())
-
-
-def stability_index(pair: Binned) -> float:
-    """Population stability index: sum of (observed - baseline) · ln(observed / baseline) over the bins."""
-    one, two = (np.maximum(side, SMALLEST_SHARE) for side in pair.shares)
-    return float(((two - one) * np.log(two / one)).sum())
-
-
-def kolmogorov_smirnov(pair: Binned) -> float:
-    """Largest difference between the cumulated shares."""
-    _, one, two = pair.cumulated()
-    return float(np.abs(one - two).max())
-
-
 def wasserstein(pair: Binned) -> float:
     """Area between the cumulated shares: how far values moved on average, in the column's own unit."""
     points, one, two = pair.cumulated()
     if not np.isfinite(points).all():
         raise InapplicableError("infinite values are infinitely far away")
     return float((np.abs(one - two)[:-1] * np.diff(points)).sum())
-
-
-def chi_square(pair: Binned) -> float:
-    """Probability of a difference as large by chance, by a chi-square test that both are one population.
-
-    Raises:
-        InapplicableError: There is only one bin, so nothing can differ.
-    """
-    from scipy.special import chdtrc  # type: ignore[import-untyped]  # scipy ships no types
-
-    observed = np.stack(pair.counts)
-    observed = observed[:, observed.sum(axis=0) > 0]
-    if observed.shape[1] < 2:
-        raise InapplicableError("both hold one and the same value: there is nothing to test")
-    expected = observed.sum(axis=1, keepdims=True) * observed.sum(axis=0) / observed.sum()
-    statistic = ((observed - expected) ** 2 / expected).sum()
-    return float(chdtrc(observed.shape[1] - 1, statistic))

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from great_expectations.compatibility import pydantic
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 
-from components.validation import distribution
-from components.validation.distribution import Pair, formula
+from components.comparison import measures
+from components.comparison.measures import formula
+from components.validation.distribution import Pair, wasserstein
 from components.validation.expectations import MeasuredExpectation
 
 
@@ -78,35 +79,35 @@ class _DriftExpectation(MeasuredExpectation):
 class ExpectColumnLInfinityDistanceToBeLessThan(_DriftExpectation):
     """Expect no value's (or bin's) share to differ from the baseline's by more than the threshold."""
 
-    measure = staticmethod(distribution.l_infinity)
+    measure = staticmethod(measures.l_infinity)
 
 
 class ExpectColumnJensenShannonDivergenceToBeLessThan(_DriftExpectation):
     """Expect a Jensen-Shannon divergence (0 to 1) from the baseline of at most the threshold."""
 
-    measure = staticmethod(distribution.jensen_shannon)
+    measure = staticmethod(measures.jensen_shannon)
 
 
 class ExpectColumnPopulationStabilityIndexToBeLessThan(_DriftExpectation):
     """Expect a population stability index of at most the threshold; 0.1 is a usual warning, 0.25 an alarm."""
 
-    measure = staticmethod(distribution.stability_index)
+    measure = staticmethod(measures.stability_index)
 
 
 class ExpectColumnKolmogorovSmirnovDistanceToBeLessThan(_DriftExpectation):
     """Expect cumulated shares of a column of numbers to differ nowhere by more than the threshold."""
 
-    measure = staticmethod(distribution.kolmogorov_smirnov)
+    measure = staticmethod(measures.kolmogorov_smirnov)
 
 
 class ExpectColumnWassersteinDistanceToBeLessThan(_DriftExpectation):
     """Expect values to have moved by at most the threshold on average, in the column's own unit."""
 
-    measure = staticmethod(distribution.wasserstein)
+    measure = staticmethod(wasserstein)
 
 
 class ExpectColumnChiSquareProbabilityToBeGreaterThan(_DriftExpectation):
     """Expect the difference from the baseline to be one that chance makes at least this often."""
 
-    measure = staticmethod(distribution.chi_square)
+    measure = staticmethod(measures.chi_square)
     at_least: ClassVar[bool] = True

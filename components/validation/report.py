@@ -9,9 +9,9 @@ from dataclasses import replace
 from importlib import resources
 from typing import Any
 
+from components.comparison import picture
 from components.validation.anomalies import Anomaly
 from components.validation.judge import Verdict
-from components.validation.report_drift import drawn
 from components.validation.suite import Rule
 
 _SHOWN_ROWS = 20
@@ -57,7 +57,7 @@ def page(
         *(_checks(split, verdicts[split]) for split in sorted(verdicts)),
     ]
     style = resources.files("components.validation").joinpath("report.css").read_text(encoding="utf-8")
-    whole = _PAGE.replace("/*STYLE*/", style, 1).replace("{{body}}", "\n".join(body), 1)
+    whole = _PAGE.replace("/*STYLE*/", style + picture.style(), 1).replace("{{body}}", "\n".join(body), 1)
     return whole.encode("utf-8", "replace").decode()  # a value may be no text that UTF-8 can hold
 
 
@@ -99,7 +99,7 @@ def _anomaly(
     return (
         f'<article class="{anomaly.severity}">{_heading(anomaly, "h3")}'
         f'<p class="rule"><code>{kind}</code> <code>{rule}</code></p>'
-        f"{drawn(details, anomaly.value)}{_rows(anomaly, records, opened=opened)}</article>"
+        f"{picture.drawn(details, anomaly.value)}{_rows(anomaly, records, opened=opened)}</article>"
     )
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Examples, Schema, Validation
+from components.comparison.splits import Drift, without_repeats
 from components.schema.schema import Severity
 from components.validation import anomalies, docs, evidence, report
 from components.validation.anomalies import Anomaly
-from components.validation.compare import Drift, without_repeats
 from components.validation.job import Computed, Task, compute, tasks
 from components.validation.judge import Check, Verdict, judge, plan
 from components.validation.phases import bind

@@ -23,12 +23,12 @@ function binsOf(from, narrow) {
   const edge = (place) => (edges ? edges[place] : low + ((high - low) * place) / counts.length);
   return counts.map((count, place) => [edge(place), edge(place + 1), count / from.count]);
 }
-// The same cells for all series; what a bin holds is spread evenly over the cells it covers.
 const CELLS = 50;
-function celled(bins, low, high) {
-  const cells = new Array(CELLS).fill(0);
-  const wide = (high - low) / CELLS || 1;
-  const at = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor((value - low) / wide)));
+// The same cells for all series; what a bin holds is spread evenly over the cells it covers.
+function celled(bins, low, high, many) {
+  const cells = new Array(many).fill(0);
+  const wide = (high - low) / many || 1;
+  const at = (value) => Math.min(many - 1, Math.max(0, Math.floor((value - low) / wide)));
   for (const [left, right, part] of bins) {
     for (let cell = at(left); cell <= at(right); cell += 1) {
       const inside = Math.min(right, low + (cell + 1) * wide) - Math.max(left, low + cell * wide);
@@ -45,7 +45,12 @@ function steps(svg, column, kept, width, height) {
   let bins = series.map(({ from }) => binsOf(from, narrow));
   const low = Math.min(...bins.map((one) => one[0][0]));
   const high = Math.max(...bins.map((one) => one[one.length - 1][1]));
-  if (narrow || !alike(bins)) bins = bins.map((one) => celled(one, low, high));
+  if (narrow || !alike(bins)) {
+    // Cells as wide as the widest bins: narrower ones would show steps that are not in the data.
+    const widest = Math.max(...bins.map((one) => one[0][1] - one[0][0]));
+    const many = narrow ? CELLS : Math.min(CELLS, Math.max(1, Math.round((high - low) / widest)));
+    bins = bins.map((one) => celled(one, low, high, many));
+  }
   const most = Math.max(...bins.flat().map(([, , part]) => part)) || 1;
   const x = (bin) => (bin / bins[0].length) * width;
   series.forEach(({ place }, order) => {

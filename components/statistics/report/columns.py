@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -175,38 +174,6 @@ def _short(value: Any, digits: int = 7) -> Any:
         return None if isinstance(value, float) else value
     short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() and abs(short) < 2**53 else short
-
-
-def difference(splits: Sequence[ColumnStatistics]) -> float | None:
-    """Return how far the splits lie apart, from 0 to 1, or None where that cannot be said.
-
-    For numbers it is the largest difference of the cumulative shares at the edges of the bins they share
-    (Kolmogorov and Smirnov), for texts the largest difference of a frequent value's share.
-    """
-    kept = [split for split in splits if split.present]
-    if len(kept) < 2 or len({split.kind for split in kept}) > 1:
-        return None
-    if kept[0].kind == "text":
-        shapes = [{top.value: top.count / split.present for top in split.top} for split in kept]
-        keys = {key for shape in shapes for key in shape}
-        points = [[shape.get(key, 0.0) for shape in shapes] for key in keys]
-    else:
-        points = _cumulated([split.numbers or split.lengths for split in kept])
-    return round(max(max(values) - min(values) for values in points), 6) if points else None
-
-
-def _cumulated(found: Sequence[NumberStatistics | None]) -> list[list[float]]:
-    """Return the cumulative shares of all splits at the edges of the bins that all share."""
-    numbers = [one for one in found if one is not None and one.histogram is not None and one.count]
-    edges = numbers[0].histogram.edges if numbers and numbers[0].histogram else ()
-    shared = all(one.histogram is not None and one.histogram.edges == edges for one in numbers)
-    if len(numbers) < len(found) or not shared:
-        return []
-    below = [itertools.accumulate(one.histogram.counts) for one in numbers if one.histogram]
-    return [
-        [count / one.count for count, one in zip(counts, numbers, strict=True)]
-        for counts in zip(*below, strict=True)
-    ]
 
 
 def notes(splits: Sequence[ColumnStatistics], apart: float | None) -> list[str]:

@@ -1,6 +1,6 @@
 const SHOWN = new Set([0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1]);
-function grid(title, head, rows) {
-  return make("section", {}, make("h3", {}, title), make("table", {},
+function grid(title, head, rows, kind = null) {
+  return make("section", { class: kind }, make("h3", {}, title), make("table", {},
     make("thead", {}, make("tr", {}, ...head.map((one) => make("th", { scope: "col" }, one)))),
     make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell)))))));
 }
@@ -69,14 +69,19 @@ function relation(column) {
       make("span", { class: lift > 1.5 || lift < 0.67 ? "strong" : null }, `×${number(Math.round(lift * 100) / 100)}`))]));
   return table;
 }
+// A slice's splits stand below each other.
 function slices(column) {
-  const rows = [];
+  const lines = new Map();
   splits.forEach((split, place) => (split.slices || []).slice(0, 24).forEach((slice) => {
     const found = slice.columns[column.place];
     if (!found) return;
     const [there, missing, mean, median, top] = found;
-    rows.push([make("span", {}, dot(place), named(slice.name)), number(slice.rows), share(missing / Math.max(there + missing, 1)),
-      mean === null ? "" : shown(column, mean), median === null ? "" : shown(column, median), top === null ? "" : named(valueText(column, top))]);
+    const line = [make("span", {}, dot(place), named(slice.name)), number(slice.rows), share(missing / Math.max(there + missing, 1)),
+      mean === null ? "" : shown(column, mean), median === null ? "" : shown(column, median), top === null ? "" : named(valueText(column, top))];
+    lines.set(slice.name, [...(lines.get(slice.name) || []), line]);
   }));
-  return rows.length ? grid("By slice", ["", "rows", "missing", "mean", "median", "most frequent"], rows) : null;
+  if (!lines.size) return null;
+  const rows = [...lines.values()].flat();
+  const kept = ["", "rows", "missing", "mean", "median", "most frequent"].slice(0, rows.some((row) => row[5] !== "") ? 6 : 5);
+  return grid("By slice", kept, rows.map((row) => row.slice(0, kept.length)), "slices");
 }

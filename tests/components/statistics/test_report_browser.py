@@ -86,7 +86,8 @@ def test_what_changed_comes_first(tmp_path: Path) -> None:
     document = dom(render_report(described(all=table()), baseline=old, changes=[change]), tmp_path)
     assert document.index("it moved") < document.index('class="name"')
     assert "What changed: 1 wrong, 0 worth a look" in document
-    assert "Largest difference. Allowed: 0.1." in document
+    assert "Largest difference.<br>" in document
+    assert "0.1 allowed" in document
 
 
 def test_odd_values_are_text(tmp_path: Path) -> None:

@@ -14,13 +14,10 @@ import pytest
 
 from components.artifacts import Examples
 from components.compute_statistics import compute_statistics
-from components.statistics.report.columns import difference
 from components.statistics.report_page import render_report
 from components.statistics.statistics import (
     ColumnStatistics,
     DatasetStatistics,
-    Histogram,
-    NumberStatistics,
     SpanStatistics,
     SplitStatistics,
     TopValue,
@@ -117,9 +114,14 @@ def test_the_largest_split_is_drawn_first_and_the_baseline_before_it() -> None:
     assert [one is None for one in by_name["gone"]["splits"]] == [False, True, True]
     assert shown["changes"] == [change]
     assert payload(render_report(statistics))["changes"] is None
-    assert by_name["x"]["apart"] is None
-    shown = payload(render_report(statistics, baseline=old, apart={"x": 0.25}))
-    assert shown["columns"][0]["apart"] == 0.25
+    assert by_name["x"]["apart"] == 1  # train and eval
+    assert by_name["gone"]["apart"] is None
+    shown = payload(render_report(described(train=statistics_table(2.0)), baseline=old))
+    assert shown["columns"][0]["apart"] == 1
+
+
+def statistics_table(value: float) -> pa.Table:
+    return pa.table({"x": [value] * 5})
 
 
 def test_numbers_keep_the_digits_a_reader_can_use() -> None:
@@ -151,24 +153,6 @@ def test_equal_statistics_give_equal_pages() -> None:
     assert render_report(described(all=odd_table())) == render_report(described(all=odd_table()))
 
 
-def numbers(edges: tuple[float, ...], counts: tuple[int, ...]) -> ColumnStatistics:
-    about = NumberStatistics(sum(counts), histogram=Histogram(edges, counts))
-    return ColumnStatistics("x", "double", "number", sum(counts), 0, numbers=about)
-
-
-def test_how_far_splits_lie_apart() -> None:
-    one, other = numbers((0.0, 1.0, 2.0), (50, 50)), numbers((0.0, 1.0, 2.0), (80, 20))
-    assert difference([one, other]) == pytest.approx(0.3)
-    assert difference([one]) is None
-    assert difference([one, numbers((0.0, 0.5, 2.0), (25, 75))]) is None  # their bins do not tell
-    texts = [
-        ColumnStatistics("x", "string", "text", 10, 0, top=(TopValue("a", a), TopValue("b", 10 - a)))
-        for a in (7, 3)
-    ]
-    assert difference(texts) == pytest.approx(0.4)
-    assert difference([one, texts[0]]) is None
-
-
 def test_the_page_of_the_component_is_the_rendered_one(tmp_path: Path) -> None:
     examples = Examples.new(splits={"all": {"rows": 3}})
     pq.write_table(pa.table({"x": [1, 2, 3]}), examples.file("all/part-00000.parquet"))
@@ -177,26 +161,28 @@ def test_the_page_of_the_component_is_the_rendered_one(tmp_path: Path) -> None:
 
 
 def test_what_moved_since_the_last_span_comes_first() -> None:
-    before, now = numbers((0.0, 1.0, 2.0), (500, 500)), numbers((0.0, 1.0, 2.0), (800, 200))
-    spans = (
-        SpanStatistics("1", 1_000),
-        SpanStatistics("2", 1_000, (before,)),
-        SpanStatistics("3", 1_000, (now,)),
-    )
-    split = SplitStatistics(3_000, (before,), spans=spans)
+    tables = [pa.table({"x": [0.0] * zeros + [1.0] * (1_000 - zeros)}) for zeros in (500, 800)]
+    before, now = (described(all=table).splits["all"].columns for table in tables)
+    spans = (SpanStatistics("1", 1_000), SpanStatistics("2", 1_000, before), SpanStatistics("3", 1_000, now))
+    split = SplitStatistics(3_000, before, spans=spans)
     shown = payload(render_report(DatasetStatistics({"all": split}, 0.01)))
     assert shown["against"] == "span 3 (1,000 rows) against 2 (1,000 rows)"
     (change,) = shown["changes"]
     assert (change["column"], change["severity"]) == ("x", "warn")
-    assert "differ by 0.3" in change["message"]
+    assert "kolmogorov_smirnov 0.3, limit 0.1" in change["message"]
+    assert "<svg" in change["drawn"]
 
 
-def test_of_many_bins_those_that_moved_most_are_kept_and_none_is_lost() -> None:
-    bins = [{"bin": f"v{n}", "baseline": 10, "observed": 10 + 90 * (n == 500)} for n in range(1_000)]
-    change = {"column": None, "severity": "warn", "message": "m", "details": {"formula": "f", "bins": bins}}
-    shown = payload(render_report(described(all=pa.table({"x": [1]})), changes=[change]))["changes"][0]
-    kept = shown["details"]["bins"]
-    assert len(kept) == 41
-    assert "v500" in [one["bin"] for one in kept]
-    assert sum(one["baseline"] for one in kept) == 10_000
-    assert sum(one["observed"] for one in kept) == 10_090
+def test_what_a_change_rests_on_is_drawn_and_cannot_leave_its_place() -> None:
+    bins = [{"bin": ODD[0], "baseline": 10, "observed": 90}, {"bin": "x", "baseline": 90, "observed": 10}]
+    change = {
+        "column": None,
+        "severity": "warn",
+        "message": "m",
+        "details": {"formula": ODD[0], "bins": bins},
+    }
+    page = render_report(described(all=pa.table({"x": [1]})), changes=[change] * 300)
+    drawn = [one.get("drawn", "") for one in payload(page)["changes"]]
+    assert [bool(one) for one in drawn] == [True] * 200 + [False] * 100
+    assert "<script" not in drawn[0]
+    assert page.count("<script") == 2

@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]  # scipy ships no types
 
+from components.comparison import measures
 from components.validation import distribution
 from components.validation.distribution import Pair, summary
 from components.validation.judge import Verdict
@@ -31,9 +32,7 @@ def pair(one: list[Any], two: list[Any], bins: int = 10) -> Pair:
 @given(small, small)
 def test_order_distances_are_those_of_scipy(one: list[float], two: list[float]) -> None:
     both = pair(one, two)
-    assert np.isclose(
-        distribution.kolmogorov_smirnov(both), stats.ks_2samp(one, two, method="asymp").statistic
-    )
+    assert np.isclose(measures.kolmogorov_smirnov(both), stats.ks_2samp(one, two, method="asymp").statistic)
     assert np.isclose(distribution.wasserstein(both), stats.wasserstein_distance(one, two))
 
 
@@ -41,21 +40,21 @@ def test_order_distances_are_those_of_scipy(one: list[float], two: list[float]) 
 def test_share_distances_are_those_of_scipy(one: list[str], two: list[str]) -> None:
     both = pair(one, two)
     shares = both.shares
-    assert np.isclose(distribution.jensen_shannon(both), jensenshannon(*shares, base=2) ** 2, atol=1e-9)
-    assert distribution.l_infinity(both) == np.abs(shares[0] - shares[1]).max()
+    assert np.isclose(measures.jensen_shannon(both), jensenshannon(*shares, base=2) ** 2, atol=1e-9)
+    assert measures.l_infinity(both) == np.abs(shares[0] - shares[1]).max()
     if len({*one, *two}) > 1:
         expected = stats.chi2_contingency(np.stack(both.counts), correction=False).pvalue
-        assert np.isclose(distribution.chi_square(both), expected)
+        assert np.isclose(measures.chi_square(both), expected)
 
 
 def test_the_stability_index_of_a_known_case() -> None:
     both = pair(["a"] * 50 + ["b"] * 50, ["a"] * 70 + ["b"] * 30)
-    assert np.isclose(distribution.stability_index(both), 0.2 * np.log(0.7 / 0.5) - 0.2 * np.log(0.3 / 0.5))
+    assert np.isclose(measures.stability_index(both), 0.2 * np.log(0.7 / 0.5) - 0.2 * np.log(0.3 / 0.5))
 
 
 def test_an_empty_bin_has_a_finite_index_and_says_how_in_the_bins() -> None:
     both = pair(["a", "b"], ["a", "a"])
-    assert np.isfinite(distribution.stability_index(both))
+    assert np.isfinite(measures.stability_index(both))
     assert both.table() == [
         {"bin": "a", "baseline": 1, "observed": 2},
         {"bin": "b", "baseline": 1, "observed": 0},
@@ -69,7 +68,7 @@ def test_many_numbers_are_summed_up_in_a_thousand_points_of_about_equal_weight()
     assert len(short["values"]) <= 1000
     assert sum(short["counts"]) == 50_000
     both = Pair(short, summary(pa.array(two)))
-    assert abs(distribution.kolmogorov_smirnov(both) - stats.ks_2samp(one, two).statistic) < 0.002
+    assert abs(measures.kolmogorov_smirnov(both) - stats.ks_2samp(one, two).statistic) < 0.002
     assert abs(distribution.wasserstein(both) - stats.wasserstein_distance(one, two)) < 0.01
     assert len(both.bins) == 10
 
@@ -77,13 +76,13 @@ def test_many_numbers_are_summed_up_in_a_thousand_points_of_about_equal_weight()
 @pytest.mark.parametrize(
     ("one", "two", "measure", "reason"),
     [
-        (["a"], ["b"], distribution.kolmogorov_smirnov, "categories have no order"),
+        (["a"], ["b"], measures.kolmogorov_smirnov, "categories have no order"),
         (["a"], ["b"], distribution.wasserstein, "categories have no order"),
-        (["a"], ["a"], distribution.chi_square, "nothing to test"),
+        (["a"], ["a"], measures.chi_square, "nothing to test"),
         ([1.0], [np.inf], distribution.wasserstein, "infinite"),
-        ([1.0], ["a"], distribution.l_infinity, "the baseline holds numbers, the data categories"),
-        ([1.0], pa.array([], pa.float64()), distribution.l_infinity, "the data has no values"),
-        (pa.array([None], pa.string()), ["a"], distribution.l_infinity, "the baseline has no values"),
+        ([1.0], ["a"], measures.l_infinity, "the baseline holds numbers, the data categories"),
+        ([1.0], pa.array([], pa.float64()), measures.l_infinity, "the data has no values"),
+        (pa.array([None], pa.string()), ["a"], measures.l_infinity, "the baseline has no values"),
     ],
 )
 def test_what_cannot_be_compared_is_an_error(one: Any, two: Any, measure: Any, reason: str) -> None:

@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Statistics
+from components.comparison import splits
+from components.comparison.drift_rules import DriftRules
 from components.compute_statistics import compute_statistics
 from components.schema.schema import Severity
 from components.validate_examples import validate_examples
-from components.validation import anomalies, compare
-from components.validation.drift_rules import DriftRules
+from components.validation import anomalies
 from components.validation.suite import Rule
 from orchestration import GateError, RunContext
 from tests.components.validation.material import examples_of, rule, schema_of
@@ -145,7 +146,7 @@ def test_sound_data_has_no_anomaly(tmp_path: Path) -> None:
 
 def test_there_is_a_fault_for_every_kind() -> None:
     kinds = {kind for _, kind in anomalies._KINDS} | {anomalies.NOT_CHECKED}
-    kinds |= {*compare._KINDS.values(), *compare._MEASURED_KINDS.values()}
+    kinds |= {*splits._KINDS.values(), *splits._MEASURED_KINDS.values()}
     assert {fault.kind for fault in FAULTS} == kinds
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from components.artifacts import Statistics
+from components.comparison.splits import anomalies_of, compare_splits
 from components.compute_statistics import compute_statistics
-from components.validation.compare import Findings, compare
+from components.statistics.statistics import DatasetStatistics, load_statistics
+from components.validation.anomalies import Anomaly
 from components.validation.run import judge_examples
 from components.validation.suite import rules_of
 from orchestration import Beam, HeadraceError
@@ -20,18 +22,22 @@ from tests.components.validation.tfdv_cases import CASES, Case
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "anomalies.md"
 
 
-def statistics(table: pa.Table) -> Statistics:
-    return compute_statistics(examples_of(("all", table)))
+def statistics(table: pa.Table) -> DatasetStatistics:
+    return load_statistics(compute_statistics(examples_of(("all", table))))
 
 
-def findings(case: Case, table: pa.Table) -> Findings:
-    """Hold a table against the case's schema, and against the sound data where the case compares."""
+def findings(case: Case, table: pa.Table) -> tuple[list[Anomaly], list[dict[str, Any]]]:
+    """Hold a table against the case's schema, or against the sound data where the case compares.
+
+    Returns:
+        The anomalies, and the rows that broke a rule.
+    """
     schema = schema_of(case.sound, list(case.rules), None if case.columns is None else list(case.columns))
     if case.drift is not None:
-        return compare(statistics(case.sound), statistics(table), rules=case.drift)
+        return anomalies_of(compare_splits(statistics(case.sound), statistics(table), case.drift)), []
     rules = rules_of(schema, case.environment, table.column_names)
     judged = judge_examples(examples_of(("all", table), row_group=2), rules, ["all"], Beam())
-    return Findings(judged.anomalies(), evidence=judged.evidence())
+    return judged.anomalies(), judged.evidence()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.tfdv)
@@ -42,12 +48,12 @@ def test_anomaly(case: Case) -> None:
         assert type(raised.value).__name__ == case.kind
         assert case.says in str(raised.value)
         return
-    found = findings(case, case.faulty)
-    hits = [one for one in found.anomalies if one.kind == case.kind]
-    assert hits, [one.as_json() for one in found.anomalies]
+    found, evidence = findings(case, case.faulty)
+    hits = [one for one in found if one.kind == case.kind]
+    assert hits, [one.as_json() for one in found]
     assert case.severity in [one.severity for one in hits]
     assert case.says in " ".join(one.message for one in hits)
-    named = {entry["row"] for entry in found.evidence if entry["kind"] == case.kind}
+    named = {entry["row"] for entry in evidence if entry["kind"] == case.kind}
     assert named == set(case.rows or ())
     if case.rows is not None:
         assert any(one.rows == len(case.rows) for one in hits)
@@ -55,8 +61,8 @@ def test_anomaly(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c.kind.endswith("Error")], ids=lambda c: c.tfdv)
 def test_the_same_data_without_the_fault_is_sound(case: Case) -> None:
-    found = findings(case, case.sound)
-    assert case.kind not in {one.kind for one in found.anomalies}
+    found, _ = findings(case, case.sound)
+    assert case.kind not in {one.kind for one in found}
 
 
 def documented() -> dict[str, list[str]]:

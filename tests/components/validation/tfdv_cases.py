@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from components.comparison.drift_rules import DriftRules, Limit, Measure
 from components.schema.schema import Severity
-from components.validation.drift_rules import DriftRules, Limit, Measure
 from components.validation.suite import Rule
 from tests.components.validation.material import rule
 

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
+from components.comparison.columns import Comparison, apart, compare_column
+from components.comparison.drift_rules import DriftRules, Limit, Measure
+from components.comparison.measures import FORMULAS, MEASURES, chance
+from components.comparison.pairs import CategoryPair, NumberPair
+from components.comparison.profile import Categories, Numbers, categories_of, numbers_of
+from components.comparison.wording import sentence
 from components.compute_statistics import compute_statistics
 from components.schema.schema import Severity
 from components.statistics.statistics import ColumnStatistics, NumberStatistics, TopValue, load_statistics
-from components.validation.comparators import FORMULAS, MEASURES, CategoryPair, NumberPair
-from components.validation.comparison import Comparison, compare_column
-from components.validation.drift_rules import DriftRules, Limit, Measure
-from components.validation.profile import Categories, Numbers, categories_of, numbers_of
 from orchestration import ArgumentError
 from tests.components.validation.material import examples_of
 
@@ -41,6 +43,7 @@ def by_measure(before: Any, now: Any, rules: DriftRules | None = None) -> dict[s
     return {one.measure: one for one in found}
 
 
+ONLY = DriftRules(numbers=(Limit(Measure.KOLMOGOROV_SMIRNOV, warn=0.01),))
 SHAPES = {
     "normal": lambda n, shift: RANDOM.normal(shift, 1, n),
     "skewed": lambda n, shift: np.exp(RANDOM.normal(shift, 1.5, n)),
@@ -98,7 +101,7 @@ def test_data_beside_itself_has_no_distance(name: str) -> None:
     for one in by_measure(values, values).values():
         assert one.value == pytest.approx(0, abs=1e-12)
         assert one.severity is None
-        assert one.details["chance"] == pytest.approx(1)
+        assert one.details["chance"] in (None, pytest.approx(1))
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -279,10 +282,63 @@ def test_a_small_difference_of_a_small_sample_is_chance_unless_asked_otherwise()
     assert any(one.severity for one in compare_column(before, now, DriftRules(chance=1)))
 
 
+def test_what_chance_makes_now_and_then_can_be_a_warning_where_a_failure_needs_more() -> None:
+    rules = DriftRules(chance=0.01, chance_to_fail=1e-9)
+    assert rules.judged(0.5, 0.1, 0.2, 0.02) == (None, 0.1)
+    assert rules.judged(0.5, 0.1, 0.2, 0.001) == (Severity.WARN, 0.1)
+    assert rules.judged(0.5, 0.1, 0.2, 1e-12) == (Severity.FAIL, 0.2)
+    assert rules.judged(0.5, None, 0.2, 0.001) == (None, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"), [(100, "about 100 times"), (1.609344, "about 1.609 times"), (1.3, "")]
+)
+def test_another_unit_is_named(factor: float, said: str) -> None:
+    values = np.exp(RANDOM.normal(2, 1, 900))
+    [one] = [one for one in compare_column(column(values), column(values * factor), ONLY) if one.value]
+    assert ("another unit?" in sentence(one)) == bool(said)
+    assert said in sentence(one)
+
+
+def test_moments_are_written_as_dates() -> None:
+    seconds = np.arange(1_400_000_000, 1_400_900_000, 1_000)
+    [one] = [one for one in compare_column(column(seconds), column(seconds + 86_400), ONLY) if one.value]
+    assert "median from 2014-05-18 21:45 to 2014-05-19 21:45" in sentence(one)
+    assert one.details["bins"][0]["bin"] == "< 2014-05-13 16:53"
+
+
+@pytest.mark.parametrize(("before", "now"), [(300, 300), (1_000, 40), (40, 1_000)])
+def test_chance_is_not_taken_for_a_difference_whatever_the_sizes(before: int, now: int) -> None:
+    draw, weights = np.random.default_rng(1), 1 / np.arange(1, 41)
+    found: dict[Measure, list[float]] = {}
+    for _ in range(300):
+        sides = [draw.multinomial(size, weights / weights.sum()).tolist() for size in (before, now)]
+        names = [{str(name): n for name, n in enumerate(side) if n} for side in sides]
+        texts = CategoryPair(Categories(names[0], 0, 0), Categories(names[1], 0, 0))
+        for measure in (Measure.L_INFINITY, Measure.JENSEN_SHANNON):
+            found.setdefault(measure, []).append(chance(texts, measure))
+        values = [tuple(draw.normal(size=size).round(2).tolist()) for size in (before, now)]
+        pair = NumberPair(_known(values[0]), _known(values[1]))
+        found.setdefault(Measure.KOLMOGOROV_SMIRNOV, []).append(chance(pair, Measure.KOLMOGOROV_SMIRNOV))
+    for measure, chances in found.items():
+        assert np.mean(np.asarray(chances) < 0.01) <= 0.03, measure
+
+
 def test_a_measure_can_be_given_by_its_name() -> None:
     assert Limit("l_infinity", fail=0.1) == Limit(Measure.L_INFINITY, fail=0.1)  # type: ignore[arg-type]  # a name
     with pytest.raises(ArgumentError, match="measure"):
         Limit("manhattan", fail=0.1)  # type: ignore[arg-type]  # the mistake that is tested
+
+
+def test_how_far_columns_lie_apart() -> None:
+    one, other = column([0.0] * 50 + [1.0] * 50), column([0.0] * 80 + [1.0] * 20)
+    assert apart(one, other) == pytest.approx(0.3)
+    texts = [column(["a"] * many + ["b"] * (10 - many)) for many in (7, 3)]
+    assert apart(texts[0], texts[1]) == pytest.approx(0.4)
+    lists = [column([[1] * length] * 9) for length in (1, 2)]
+    assert apart(lists[0], lists[1]) == 1
+    assert apart(one, texts[0]) is None
+    assert apart(one, column(pa.nulls(9, pa.float64()))) is None
 
 
 def test_every_measure_has_a_formula() -> None:

@@ -1,24 +1,23 @@
-"""New data beside a baseline: the schema's rules on its rows, and its statistics beside the baseline's."""
+"""Splits or spans beside their baseline, column by column, and the anomalies among the comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from components.comparison.columns import Comparison, compare_column, found, not_compared
+from components.comparison.drift_rules import DriftRules
+from components.comparison.pairs import Binned
+from components.comparison.wording import sentence
 from components.schema.schema import Severity
-from components.validation.anomalies import NOT_CHECKED, Anomaly
-from components.validation.comparison import Comparison, compare_column, not_compared
-from components.validation.drift_rules import DriftRules
-from components.validation.drift_wording import sentence
+from components.validation.anomalies import NOT_CHECKED, Anomaly, gravest, place
 from components.validation.metrics import plain
 from components.validation.suite import Rule
 from orchestration import ArgumentError, DataError
 
 if TYPE_CHECKING:
-    from components.artifacts import Examples, Schema, Statistics
     from components.statistics.statistics import DatasetStatistics, SpanStatistics, SplitStatistics
-    from orchestration import Beam
 
 _KINDS = {
     "values": "distribution_changed",
@@ -29,34 +28,6 @@ _KINDS = {
     "rows": "row_count_changed",
 }
 _MEASURED_KINDS = {"range": "range_left", "sign": "range_left", "unseen": "values_new"}
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What is wrong with some data, or different from its baseline.
-
-    Attributes:
-        anomalies: Worst first.
-        comparisons: Every comparison with the baseline, by split.
-        evidence: The first rows that broke each broken rule.
-        rows: Rows of the new data by split.
-        checks: How many rules were checked in each split.
-    """
-
-    anomalies: list[Anomaly]
-    comparisons: dict[str, list[Comparison]] = field(default_factory=dict)
-    evidence: list[dict[str, Any]] = field(default_factory=list)
-    rows: dict[str, int] = field(default_factory=dict)
-    checks: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything is of severity ``fail``."""
-        return any(anomaly.severity is Severity.FAIL for anomaly in self.anomalies)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the anomalies as ``{"anomalies": […]}``."""
-        return {"anomalies": [anomaly.as_json() for anomaly in self.anomalies]}
 
 
 @dataclass(frozen=True)
@@ -97,55 +68,6 @@ def without_repeats(drift: list[Anomaly], broken: list[Anomaly]) -> list[Anomaly
     return [one for one in drift if one.kind != NOT_CHECKED or (one.split, one.column) not in known]
 
 
-def compare(
-    baseline: Statistics,
-    statistics: Statistics,
-    examples: Examples | None = None,
-    schema: Schema | None = None,
-    rules: DriftRules = DriftRules(),  # noqa: B008 - frozen
-    *,
-    baseline_split: str | None = None,
-    environment: str | None = None,
-    beam: Beam | None = None,
-) -> Findings:
-    """Hold data against a baseline and, where a schema is given, against the schema's rules.
-
-    Args:
-        baseline: Statistics to compare with.
-        statistics: Statistics of the data.
-        examples: The data's rows; needed to hold them against a schema.
-        schema: The rules; None to compare only.
-        rules: How much may differ.
-        baseline_split: The baseline's split to compare every split with. By default the one of the
-            same name, or the only one.
-        environment: The schema's environment, as for ``validate_examples``.
-        beam: Runs the pass over the rows.
-
-    Raises:
-        ArgumentError: There is no split to compare with.
-        DataError: Statistics, rows or rules cannot be used.
-    """
-    from components.statistics.statistics import load_statistics
-    from components.validation.suite import known_columns, rules_of
-
-    columns = None if schema is None else known_columns(schema, environment)
-    before, now = load_statistics(baseline), load_statistics(statistics)
-    compared = compare_splits(before, now, rules, columns=columns, baseline_split=baseline_split)
-    found = anomalies_of(compared)
-    rows = {split: described.rows for split, described in sorted(now.splits.items())}
-    if schema is None or examples is None:
-        return Findings(sorted(found, key=lambda anomaly: anomaly.order), compared, [], rows)
-    from components.validation.job import tasks
-    from components.validation.run import judge_examples
-    from orchestration import Beam as LocalBeam
-
-    chosen = rules_of(schema, environment, tasks(examples, examples.splits)[1].names)
-    judged = judge_examples(examples, chosen, examples.splits, beam or LocalBeam())
-    broken = judged.anomalies()
-    problems = sorted([*broken, *without_repeats(found, broken)], key=lambda anomaly: anomaly.order)
-    return Findings(problems, compared, judged.evidence(), rows, len(judged.checks))
-
-
 def compare_splits(
     before: DatasetStatistics,
     now: DatasetStatistics,
@@ -163,7 +85,8 @@ def compare_splits(
         rules: How much may differ.
         splits: Splits of the data; all of them by default.
         columns: Columns to compare; those of either side by default.
-        baseline_split: As for :func:`compare`.
+        baseline_split: The baseline's split to compare every split with. By default the one of the
+            same name, or the only one.
 
     Raises:
         ArgumentError: There is no split to compare with.
@@ -177,24 +100,34 @@ def compare_splits(
 
 
 def compare_spans(
-    statistics: DatasetStatistics, rules: DriftRules, *, splits: Iterable[str], columns: Sequence[str]
+    statistics: DatasetStatistics,
+    rules: DriftRules,
+    *,
+    splits: Iterable[str],
+    columns: Sequence[str] | None = None,
 ) -> dict[str, list[Comparison]]:
     """Return the comparisons of each split's last span with the one before it.
 
     Raises:
         DataError: A split has only one span.
     """
-    found = {}
+    compared = {}
     for split in sorted(splits):
-        spans = [span for span in statistics.splits[split].spans if span.columns]
+        spans = last_spans(statistics.splits[split])
         if len(spans) < 2:
             raise DataError(
                 f'split "{split}" has no earlier span to compare with',
                 expected="at least two spans, read by a pattern with {SPAN} or a date",
                 received=", ".join(span.span for span in statistics.splits[split].spans) or "no spans",
             )
-        found[split] = _compare_split(spans[-2], spans[-1], rules, columns)
-    return found
+        before, now = spans
+        compared[split] = _compare_split(before, now, rules, columns)
+    return compared
+
+
+def last_spans(split: SplitStatistics) -> list[SpanStatistics]:
+    """Return the last two spans of a split that are described, as far as there are two."""
+    return [span for span in split.spans if span.columns][-2:]
 
 
 def baseline_of(before: DatasetStatistics, split: str, baseline_split: str | None) -> str:
@@ -224,17 +157,17 @@ def _compare_split(
 ) -> list[Comparison]:
     one = {column.name: column for column in before.columns}
     two = {column.name: column for column in now.columns}
-    found = _rows(before.rows, now.rows, rules)
+    compared = _rows(before.rows, now.rows, rules)
     for name in dict.fromkeys([*one, *two]) if columns is None else columns:
         if rules.columns.get(name) == ():
             continue
         if name in one and name in two:
-            found += compare_column(one[name], two[name], rules)
+            compared += compare_column(one[name], two[name], rules)
         elif name in one:
-            found.append(not_compared(name, "column", "the data has no such column", rules))
+            compared.append(not_compared(name, "column", "the data has no such column", rules))
         elif name in two:
-            found.append(not_compared(name, "column", "the baseline has no such column", rules))
-    return found
+            compared.append(not_compared(name, "column", "the baseline has no such column", rules))
+    return compared
 
 
 def _rows(before: int, now: int, rules: DriftRules) -> list[Comparison]:
@@ -245,15 +178,11 @@ def _rows(before: int, now: int, rules: DriftRules) -> list[Comparison]:
     ratio = now / before
     low, high = rules.min_rows or 0.0, rules.max_rows if rules.max_rows is not None else float("inf")
     over = low if ratio < low else high if ratio > high else None
-    details = {
-        "measure": "rows",
-        "formula": "Rows of the data divided by rows of the baseline.",
-        "threshold": over,
-        "limits": {"min_rows": rules.min_rows, "max_rows": rules.max_rows},
-        "bins": [{"bin": "rows", "baseline": before, "observed": now}],
-    }
-    severity = None if over is None else rules.rows_severity
-    return [Comparison("", "rows", "rows", ratio, over, severity, "", details)]
+    judged = (None if over is None else rules.rows_severity), over
+    limits = {"min_rows": rules.min_rows, "max_rows": rules.max_rows}
+    formula = "Rows of the data divided by rows of the baseline."
+    pair = Binned(["rows"], [before], [now])
+    return [found("", "rows", "rows", ratio, judged, formula, pair, {"limits": limits})]
 
 
 def anomalies_of(compared: dict[str, list[Comparison]], baseline: str = "baseline") -> list[Anomaly]:
@@ -263,17 +192,15 @@ def anomalies_of(compared: dict[str, list[Comparison]], baseline: str = "baselin
         compared: Comparisons by split.
         baseline: What the baseline is, for people.
     """
-    found: dict[tuple[str, str, str, str], Anomaly] = {}
-    for split, own in compared.items():
-        for one in own:
-            if one.severity is None:
-                continue
-            anomaly = _anomaly(split, one, one.severity, baseline)
-            key = (split, one.column, one.subject, anomaly.kind)
-            known = found.get(key)
-            if known is None or _gravity(anomaly) < _gravity(known):
-                found[key] = anomaly
-    return list(found.values())
+    alerts = [
+        (one.subject, _anomaly(split, one, one.severity, baseline))
+        for split, own in compared.items()
+        for one in own
+        if one.severity is not None
+    ]
+    return gravest(
+        ((anomaly.split, anomaly.column, subject, anomaly.kind), anomaly) for subject, anomaly in alerts
+    )
 
 
 def _rows_concerned(one: Comparison) -> int | None:
@@ -284,16 +211,11 @@ def _rows_concerned(one: Comparison) -> int | None:
     return round(one.value * one.details["observed"]["count"]) if new and one.value is not None else None
 
 
-def _gravity(anomaly: Anomaly) -> tuple[Any, ...]:
-    over = anomaly.value / anomaly.threshold if anomaly.value is not None and anomaly.threshold else 0.0
-    return anomaly.order[0], -over
-
-
 def _anomaly(split: str, one: Comparison, severity: Severity, baseline: str) -> Anomaly:
     kwargs = {"column": one.column} if one.column else {}
     rule = Rule(f"drift_{one.measure or one.subject}", {**kwargs, "baseline": baseline}, severity)
     column = one.column or None
-    where = f'column "{one.column}" of split {split}' if column else f"split {split}"
+    where = place(split, column)
     if one.value is None:
         message = f"{where} cannot be compared with the {baseline}: {one.reason}"
         return Anomaly(split, column, NOT_CHECKED, severity, message, None, None, None, rule)

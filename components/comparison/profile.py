@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +100,65 @@ def categories_of(column: ColumnStatistics) -> Categories:
     # An unlisted value is no more frequent than the rarest listed one, unless counts may be too low.
     least = min(counts.values(), default=column.present) + column.top_error
     return Categories(counts, rest, min(rest, least))
+
+
+_SECONDS = (5e8, 4.2e9)  # since 1970: the years 1985 to 2103
+_MANY = 100
+_FACTORS = (1000.0, 100.0, 60.0, 10.0, 3600.0, 1.609344, 2.54, 2.2046226)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One column, before and now.
+
+    Attributes:
+        before: Its statistics in the baseline.
+        now: Its statistics in the new data.
+        path: Its name inside of others: ``struct.field`` for a field, ``list.item`` for the items of lists.
+    """
+
+    before: ColumnStatistics
+    now: ColumnStatistics
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.path or self.before.name
+
+    @property
+    def moments(self) -> bool:
+        """Whether both hold moments."""
+        return is_moment(self.before) and is_moment(self.now)
+
+
+def is_moment(column: ColumnStatistics) -> bool:
+    """Return whether a column holds moments: of a time type, or whole seconds since 1970."""
+    numbers = column.numbers
+    if column.kind == "time":
+        return not any(kind in column.type for kind in ("time32", "time64", "duration"))
+    if numbers is None or not isinstance(numbers.min, int) or not isinstance(numbers.max, int):
+        return False
+    return _SECONDS[0] <= numbers.min <= numbers.max <= _SECONDS[1] and (column.distinct or 0) >= _MANY
+
+
+def moment(seconds: float) -> str:
+    """Return seconds since 1970 as a date with its time of day, as far as there is such a date."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:.6g}"
+
+
+def times_as_large(before: NumberStatistics, now: NumberStatistics) -> float | None:
+    """Return by how much numbers look as if written in another unit: all quantiles by one factor."""
+    old, new = dict(before.quantiles), dict(now.quantiles)
+    ratios = [new[q] / old[q] for q in (0.25, 0.5, 0.75, 0.9) if q in new and old.get(q)]
+    if len(ratios) < 3 or min(ratios) <= 0 or max(ratios) >= 1.1 * min(ratios):
+        return None
+    middle = sorted(ratios)[len(ratios) // 2]
+    known = (*_FACTORS, *(1 / factor for factor in _FACTORS))
+    return next((factor for factor in known if abs(math.log(middle / factor)) < 0.03), None)
 
 
 def numbers_of(numbers: NumberStatistics, top: Sequence[TopValue] = ()) -> Numbers:

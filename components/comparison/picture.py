@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from typing import Any
+
+from components.comparison.pairs import SIDES, most_moved
+from components.comparison.profile import moment
+from components.comparison.wording import number, percent
 
 _WIDTH = 440
 _TALL = 70
 _MOST_BARS = 24
-_MOST_ROWS = 50
-_SIDES = ("baseline", "observed")
+
+
+def style() -> str:
+    """Return the style sheet of what :func:`drawn` makes; the page around it names the colours."""
+    return resources.files("components.comparison").joinpath("picture.css").read_text(encoding="utf-8")
 
 
 def drawn(details: Mapping[str, Any] | None, value: Any) -> str:
@@ -23,12 +31,12 @@ def drawn(details: Mapping[str, Any] | None, value: Any) -> str:
     """
     if not details or not details.get("bins"):
         return ""
-    bins: list[Mapping[str, Any]] = list(details["bins"])
-    sums = [max(1, sum(entry[side] for entry in bins)) for side in _SIDES]
+    bins = most_moved(details["bins"])
+    sums = [max(1, sum(entry[side] for entry in bins)) for side in SIDES]
     shares = [(str(entry["bin"]), entry["baseline"] / sums[0], entry["observed"] / sums[1]) for entry in bins]
     return (
         f'<div class="drift">{_picture(shares)}<p>{_words(details, value)}</p></div>'
-        f"<details><summary>{len(bins):,} bins with counts</summary>{_table(bins, sums)}</details>"
+        f"<details><summary>{len(details['bins']):,} bins with counts</summary>{_table(bins, sums)}</details>"
     )
 
 
@@ -44,28 +52,31 @@ def _words(details: Mapping[str, Any], value: Any) -> str:
         allowed = [f"{details['threshold']:.4g} allowed"]
     words.append("".join(f", {html.escape(text)}" for text in allowed) + ".")
     chance = details.get("chance")
-    # Values beyond the range: how many there are, which chance is about, does not matter.
-    decided = details.get("measure") not in ("range", "sign")
-    if isinstance(chance, int | float) and decided:
-        words.append(f" By chance alone a difference like this has a probability of {chance:.2g}.")
-    words.append(
-        '<br><span class="key" style="background:var(--base);margin-left:0"></span>baseline'
-        '<span class="key" style="background:var(--new)"></span>now'
-    )
+    if isinstance(chance, int | float):
+        rare = f"{chance:.2g}" if chance else "practically 0"
+        words.append(f" By chance alone a difference like this has a probability of {rare}.")
+    words.append('<br><span class="key base"></span>baseline <span class="key new"></span>now')
     return "".join(words) + _figures(details)
 
 
 def _figures(details: Mapping[str, Any]) -> str:
-    before, now = (details.get(side) for side in _SIDES)
+    before, now = (details.get(side) for side in SIDES)
     if not isinstance(before, Mapping) or not isinstance(now, Mapping):
         return ""
-    named = ("count", "distinct", "mean", "std", "min", "median", "max")
-    both = [name for name in named if _is_number(before.get(name)) and _is_number(now.get(name))]
-    return "".join(f"<br>{name} {before[name]:,.6g} → {now[name]:,.6g}" for name in both)
+    figures = []
+    for name in ("count", "distinct", "mean", "std", "min", "median", "max"):
+        one, two = (side.get(name) for side in (before, now))
+        if isinstance(one, int | float) and isinstance(two, int | float):
+            shown = _shown(name) if details.get("moments") else number
+            figures.append(f"<span>{name} {shown(one)} → {shown(two)}</span>")
+    return f"<br>{' '.join(figures)}" if figures else ""
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _shown(name: str) -> Callable[[float], str]:
+    """Return how a figure about moments is written."""
+    if name == "std":
+        return lambda seconds: f"{seconds / 86_400:,.3g} days"
+    return moment if name in ("mean", "min", "median", "max") else number
 
 
 def _picture(shares: Sequence[tuple[str, float, float]]) -> str:
@@ -80,7 +91,7 @@ def _picture(shares: Sequence[tuple[str, float, float]]) -> str:
     bars = []
     for place, (name, one, two) in enumerate(kept):
         middle = (place + 0.5) * slot
-        tip = html.escape(f"{name}: baseline {100 * one:.1f} %, now {100 * two:.1f} %")
+        tip = html.escape(f"{name}: baseline {percent(one)}, now {percent(two)}")
         pair = "".join(
             f'<rect class="{side}" x="{left:.1f}" y="{_TALL * (1 - share / most):.1f}" '
             f'width="{wide:.1f}" height="{_TALL * share / most:.1f}"/>'
@@ -101,14 +112,13 @@ def _short(text: str) -> str:
 
 def _table(bins: Sequence[Mapping[str, Any]], sums: Sequence[int]) -> str:
     def cell(entry: Mapping[str, Any], side: int) -> str:
-        count = entry[_SIDES[side]]
-        return f'<td class="number">{count:,}</td><td class="number">{100 * count / sums[side]:.1f} %</td>'
+        count = entry[SIDES[side]]
+        return f'<td class="number">{count:,}</td><td class="number">{percent(count / sums[side])}</td>'
 
     rows = "".join(
         f"<tr><td><bdi>{html.escape(str(entry['bin']))}</bdi></td>{cell(entry, 0)}{cell(entry, 1)}</tr>"
-        for entry in bins[:_MOST_ROWS]
+        for entry in bins
     )
     names = '<th colspan="2" class="number">baseline</th><th colspan="2" class="number">now</th>'
     head = f"<tr><th>bin</th>{names}</tr>"
-    more = f"<p>the first {_MOST_ROWS} of {len(bins):,}</p>" if len(bins) > _MOST_ROWS else ""
-    return f'<div class="scroll"><table>{head}{rows}</table></div>{more}'
+    return f'<div class="scroll"><table class="bins">{head}{rows}</table></div>'

@@ -1,22 +1,16 @@
-"""What new data must keep of a baseline: rules with bounds that chance alone does not break."""
+"""What new rows must keep of a baseline: rules with bounds that chance alone does not break."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from components.comparison.chance import (
-    NOTABLE,
-    UNLIKELY,
-    distance_beyond,
-    rows_beyond,
-    share_beyond,
-    unseen_rows,
-)
-from components.schema.schema import Expectation, Severity
+from components.comparison.chance import NOTABLE, UNLIKELY, rows_beyond, share_beyond, unseen_rows
+from components.comparison.profile import Sides, is_moment
+from components.schema.schema import Severity
 from components.statistics.statistics import ColumnStatistics, NumberStatistics
+from components.validation.suite import Rule
 
 _FEW = 30  # with fewer values nothing is said about values
 _ENOUGH = 100  # with so many, what never occurred is worth a word
@@ -25,10 +19,7 @@ _CODES = 60
 _HARD_EDGE = 10
 _OPEN = 0.05  # more than this share of unseen values: the column is no vocabulary
 _YEAR = 366 * 86_400
-_EPOCH = (5e8, 4.2e9)  # seconds of 1985 to 2103
 
-KOLMOGOROV = "expect_column_kolmogorov_smirnov_distance_to_be_less_than"
-L_INFINITY = "expect_column_l_infinity_distance_to_be_less_than"
 BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
 NOT_NULL = "expect_column_values_to_not_be_null"
@@ -36,44 +27,17 @@ NULL = "expect_column_values_to_be_null"
 UNIQUE = "expect_column_values_to_be_unique"
 UNIQUE_ROWS = "expect_compound_columns_to_be_unique"
 LENGTHS = "expect_column_value_lengths_to_be_between"
+LIST_LENGTHS = "expect_column_list_lengths_to_be_between"
 
 
-@dataclass(frozen=True)
-class Sides:
-    """One column, before and now.
-
-    Attributes:
-        before: Its statistics in the baseline.
-        now: Its statistics in the new data.
-    """
-
-    before: ColumnStatistics
-    now: ColumnStatistics
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-        return self.before.name
-
-    @property
-    def comparable(self) -> bool:
-        """Whether both have enough values to say something about values."""
-        return min(self.before.present, self.now.present) >= _FEW
-
-    @property
-    def moves_on(self) -> bool:
-        """Whether the column goes on where the data ended: times, and numbers that count the rows."""
-        return is_time(self.before) or is_counter(self.before)
+def comparable(sides: Sides) -> bool:
+    """Return whether both have enough values to say something about values."""
+    return min(sides.before.present, sides.now.present) >= _FEW
 
 
-def is_time(column: ColumnStatistics) -> bool:
-    """Return whether a column holds moments: of a time type, or whole seconds since 1970."""
-    numbers = column.numbers
-    if column.kind == "time":
-        return "time32" not in column.type and "time64" not in column.type and "duration" not in column.type
-    if numbers is None or not isinstance(numbers.min, int) or not isinstance(numbers.max, int):
-        return False
-    return _EPOCH[0] <= numbers.min <= numbers.max <= _EPOCH[1] and (column.distinct or 0) >= _ENOUGH
+def moves_on(column: ColumnStatistics) -> bool:
+    """Return whether a column goes on where the data ended: moments, and numbers that count the rows."""
+    return is_moment(column) or is_counter(column)
 
 
 def is_counter(column: ColumnStatistics) -> bool:
@@ -89,36 +53,21 @@ def is_unique(column: ColumnStatistics) -> bool:
     return text_or_whole and many and column.distinct_exact and column.distinct == column.present
 
 
-def column_rules(sides: Sides, shape: Mapping[str, Any] | None, threshold: float) -> Iterator[Expectation]:
-    """Yield the rules for one column that both data sets have with the same type.
-
-    Args:
-        sides: The column before and now.
-        shape: Its distribution in the baseline, where it has one to compare.
-        threshold: Difference of (cumulated) shares from which a changed distribution is wrong.
-    """
-    yield from _presence(sides)
-    if not sides.comparable:
-        return
-    yield from _vocabulary(sides)
-    yield from _uniqueness(sides)
-    yield from _lengths(sides)
-    if not sides.moves_on:
-        yield from _bounds(sides)
-    if shape is not None:
-        yield from _distribution(sides, shape, threshold)
+def rules_of(sides: Sides) -> list[Rule]:
+    """Return the rules for a column of both data sets, but those that statistics prove to be kept."""
+    made = list(_presence(sides))
+    if comparable(sides):
+        made += [*_vocabulary(sides), *_uniqueness(sides), *_lengths(sides)]
+        if not moves_on(sides.before):
+            made += _bounds(sides)
+    return [rule for rule in made if not surely_kept(rule, sides.now)]
 
 
-def _presence(sides: Sides) -> Iterator[Expectation]:
+def _presence(sides: Sides) -> Iterator[Rule]:
     """Expect values where there were values; twice the missing ones, or five points more, are too many."""
     before, now = sides.before, sides.now
     share, of = before.missing_share, (before.rows, now.rows)
     if not now.rows or not before.present:
-        return
-    if not before.missing:
-        yield from _tolerated(
-            NOT_NULL, {}, sides, rows_beyond(*of), 1 if before.rows >= _ENOUGH else rows_beyond(*of, NOTABLE)
-        )
         return
     floor = min(0.05, share)
     limits = [
@@ -126,18 +75,25 @@ def _presence(sides: Sides) -> Iterator[Expectation]:
         + rows_beyond(*of, chance)
         for least, chance in ((floor, UNLIKELY), (floor / 2, NOTABLE))
     ]
-    yield from _tolerated(NOT_NULL, {}, sides, *limits)
+    if not before.missing:
+        limits = [rows_beyond(*of), 1 if before.rows >= _ENOUGH else rows_beyond(*of, NOTABLE)]
+    emptied = max(share, 1 / before.rows) ** now.rows  # that not one new row has a value
+    fails, warns = (
+        min(limit, now.rows) if emptied < chance else limit
+        for limit, chance in zip(limits, (UNLIKELY, NOTABLE), strict=True)
+    )
+    yield from _tolerated(NOT_NULL, {}, sides, fails, warns)
     fewer = share - max(0.1, share_beyond(share, *of))
     if fewer > 0:  # missing values that were filled in: a guess at them may hide in the column now
         kwargs = {"column": sides.name, "mostly": fewer}
-        yield Expectation(NULL, kwargs, Severity.WARN)
+        yield Rule(NULL, kwargs, Severity.WARN)
 
 
-def _vocabulary(sides: Sides) -> Iterator[Expectation]:
+def _vocabulary(sides: Sides) -> Iterator[Rule]:
     """Expect one of the values seen, where the column is a vocabulary."""
     before = sides.before
     whole = before.kind == "number" and before.numbers is not None and isinstance(before.numbers.min, int)
-    if sides.moves_on or not (before.kind == "text" or whole):
+    if moves_on(before) or not (before.kind == "text" or whole):
         return
     known = before.distinct if before.distinct_exact else None
     if not known or known > (_CATEGORIES if before.kind == "text" else _CODES) or len(before.top) < known:
@@ -151,26 +107,27 @@ def _vocabulary(sides: Sides) -> Iterator[Expectation]:
     yield from _tolerated(IN_SET, kwargs, sides, unseen_rows(*of), 1 if closed else unseen_rows(*of, NOTABLE))
 
 
-def _uniqueness(sides: Sides) -> Iterator[Expectation]:
+def _uniqueness(sides: Sides) -> Iterator[Rule]:
     """Expect a column without a repeated value to stay so; a repetition concerns two rows."""
-    if is_unique(sides.before) and not is_time(sides.before):
+    if is_unique(sides.before) and not is_moment(sides.before):
         least = 2 * rows_beyond(sides.before.rows, sides.now.rows)
         more = math.ceil(6 * (sides.now.rows / sides.before.rows) ** 2)
         yield from _tolerated(UNIQUE, {}, sides, max(least, more), 2)
 
 
-def _lengths(sides: Sides) -> Iterator[Expectation]:
-    """Expect texts about as long as those seen."""
+def _lengths(sides: Sides) -> Iterator[Rule]:
+    """Expect texts and lists about as long as those seen."""
     lengths = sides.before.lengths
-    if sides.before.kind != "text" or lengths is None or lengths.min is None or lengths.max is None:
+    kind = {"text": LENGTHS, "list": LIST_LENGTHS}.get(sides.before.kind)
+    if kind is None or lengths is None or lengths.min is None or lengths.max is None:
         return
     slack = max(1, round((lengths.max - lengths.min) / 10)) if lengths.max > lengths.min else 0
     kwargs = {"min_value": max(0, int(lengths.min) - slack), "max_value": int(lengths.max) + slack}
     of = (sides.before.present, sides.now.present)
-    yield from _tolerated(LENGTHS, kwargs, sides, rows_beyond(*of), rows_beyond(*of, NOTABLE))
+    yield from _tolerated(kind, kwargs, sides, rows_beyond(*of), rows_beyond(*of, NOTABLE))
 
 
-def _bounds(sides: Sides) -> Iterator[Expectation]:
+def _bounds(sides: Sides) -> Iterator[Rule]:
     """Expect numbers near those seen; none beyond an edge that means something, few beyond others."""
     numbers = sides.before.numbers
     if sides.before.kind != "number" or numbers is None or numbers.min is None or numbers.max is None:
@@ -178,7 +135,7 @@ def _bounds(sides: Sides) -> Iterator[Expectation]:
     low, high = float(numbers.min), float(numbers.max)
     hard = hard_edges(sides.before, numbers) if sides.before.present >= _ENOUGH else {}
     if hard:
-        yield Expectation(BETWEEN, {"column": sides.name, **hard}, Severity.FAIL)
+        yield Rule(BETWEEN, {"column": sides.name, **hard}, Severity.FAIL)
     width = high - low
     if not math.isfinite(width):
         return
@@ -211,56 +168,24 @@ def hard_edges(column: ColumnStatistics, numbers: NumberStatistics) -> dict[str,
     return found
 
 
-def _distribution(sides: Sides, shape: Mapping[str, Any], threshold: float) -> Iterator[Expectation]:
-    """Expect the distribution of before; how wrong another one is, :func:`drift_limits` tells."""
-    limits = drift_limits(sides, shape, threshold)
-    if limits:
-        kwargs = {"column": sides.name, "threshold": min(limits.values()), "baseline": dict(shape)}
-        yield Expectation(KOLMOGOROV if shape["kind"] == "numbers" else L_INFINITY, kwargs, Severity.WARN)
-
-
-def drift_limits(sides: Sides, shape: Mapping[str, Any], threshold: float) -> dict[Severity, float]:
-    """Return from which difference on a distribution is wrong, and from which worth a look.
-
-    Both lie above what is meant by different and above what chance does; one that cannot be reached is left
-    out.
-
-    Args:
-        sides: The column before and now.
-        shape: Its distribution in the baseline.
-        threshold: What is meant by different; half of it is worth a look.
-    """
-    of = (sides.before.present, sides.now.present)
-    most = min(max(shape["counts"]) / sum(shape["counts"]), 0.5)
-    found = {}
-    for least, chance, severity in (
-        (threshold, UNLIKELY, Severity.FAIL),
-        (threshold / 2, NOTABLE, Severity.WARN),
-    ):
-        numbers = shape["kind"] == "numbers"
-        by_chance = distance_beyond(*of, chance) if numbers else share_beyond(most, *of, chance)
-        found[severity] = _round(max(least, by_chance))
-    if sides.moves_on and _later(sides):
-        del found[Severity.FAIL]
-    return {severity: limit for severity, limit in found.items() if limit < 1}
-
-
-def _later(sides: Sides) -> bool:
-    """Return whether new values lie mostly behind the baseline's last: time goes on, that is no fault.
+def goes_on(sides: Sides) -> bool:
+    """Return whether new moments or counts lie mostly behind the baseline's last: time goes on, no fault.
 
     A gap longer than both the baseline and a year is one.
     """
     before, now = sides.before.numbers, sides.now.numbers
-    if before is None or now is None or before.max is None or now.median is None:
+    if not moves_on(sides.before) or before is None or now is None:
+        return False
+    if before.max is None or now.median is None:
         return False
     assert before.min is not None
     assert now.min is not None
     gap = now.min - before.max
-    leap = is_time(sides.before) and gap > max(_YEAR, before.max - before.min)
+    leap = is_moment(sides.before) and gap > max(_YEAR, before.max - before.min)
     return now.median > before.max and not leap
 
 
-def row_rules(columns: list[str], repeated: int, rows: int, new: int) -> Iterator[Expectation]:
+def whole_row_rules(columns: Sequence[str], repeated: int, rows: int, new: int) -> Iterator[Rule]:
     """Yield the rules about whole rows.
 
     Args:
@@ -269,7 +194,7 @@ def row_rules(columns: list[str], repeated: int, rows: int, new: int) -> Iterato
         rows: Rows of the baseline.
         new: New rows.
     """
-    if len(columns) < 2 or repeated > rows / 2 or min(rows, new) < _FEW:
+    if repeated > rows / 2 or min(rows, new) < _FEW:
         return
     share = min(0.9, repeated / rows * max(1.0, new / rows))
     limits = [
@@ -277,26 +202,51 @@ def row_rules(columns: list[str], repeated: int, rows: int, new: int) -> Iterato
         + 2 * rows_beyond(rows, new, chance)
         for chance in (UNLIKELY, NOTABLE)
     ]
-    yield from _limited(UNIQUE_ROWS, {"column_list": columns}, new, *limits)
+    yield from _limited(UNIQUE_ROWS, {"column_list": list(columns)}, new, *limits)
 
 
 def _tolerated(
     kind: str, kwargs: dict[str, Any], sides: Sides, fails: int | None, warns: int | None
-) -> Iterator[Expectation]:
+) -> Iterator[Rule]:
     of = sides.now.rows if kind == NOT_NULL else sides.now.present
     yield from _limited(kind, {"column": sides.name, **kwargs}, of, fails, warns)
 
 
 def _limited(
     kind: str, kwargs: dict[str, Any], rows: int, fails: int | None, warns: int | None
-) -> Iterator[Expectation]:
+) -> Iterator[Rule]:
     """Yield a rule that is broken from so many rows on, one for each severity."""
     for least, severity in ((fails, Severity.FAIL), (warns, Severity.WARN)):
         if least is not None and least <= rows:
             # Between two whole numbers of rows, so that rounding decides nothing.
             mostly = {} if least == 1 else {"mostly": 1 - (least - 0.5) / rows}
-            yield Expectation(kind, {**kwargs, **mostly}, severity)
+            yield Rule(kind, {**kwargs, **mostly}, severity)
 
 
-def _round(value: float) -> float:
-    return float(f"{value:.4g}")
+def surely_kept(rule: Rule, now: ColumnStatistics) -> bool:
+    """Return whether a rule cannot be broken, by what is known exactly about the column: no look at its rows.
+
+    Args:
+        rule: The rule.
+        now: The column in the new data.
+    """
+    kind = rule.type
+    if kind == NOT_NULL:
+        return not now.missing and not (now.numbers and now.numbers.nan)
+    if kind == UNIQUE:
+        return now.distinct_exact and now.distinct == now.present
+    if kind == IN_SET:
+        complete = now.distinct_exact and len(now.top) == now.distinct and not now.top_error
+        return complete and {top.value for top in now.top} <= set(rule.kwargs["value_set"])
+    if kind in (BETWEEN, LENGTHS, LIST_LENGTHS):
+        return _within(now.numbers if kind == BETWEEN else now.lengths, rule)
+    return False
+
+
+def _within(numbers: NumberStatistics | None, rule: Rule) -> bool:
+    if numbers is None or numbers.min is None or numbers.max is None:
+        return False
+    if numbers.positive_infinity or numbers.negative_infinity:
+        return False
+    low, high = rule.kwargs.get("min_value"), rule.kwargs.get("max_value")
+    return (low is None or numbers.min >= low) and (high is None or numbers.max <= high)

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from components.comparison.chance import distance_beyond, rows_beyond, share_beyond, unseen_rows
-from components.comparison.proof import surely_kept
-from components.comparison.rules import (
+from components.comparison.chance import rows_beyond, share_beyond, unseen_rows
+from components.comparison.profile import Sides
+from components.comparison.row_rules import (
     BETWEEN,
     IN_SET,
-    KOLMOGOROV,
+    LIST_LENGTHS,
     NOT_NULL,
     UNIQUE,
-    Sides,
-    column_rules,
-    drift_limits,
+    goes_on,
     hard_edges,
-    row_rules,
+    rules_of,
+    surely_kept,
+    whole_row_rules,
 )
 from components.schema.schema import Severity
 from components.statistics.statistics import ColumnStatistics, NumberStatistics, TopValue
+from components.validation.suite import Rule
 
 
 @given(seen=st.integers(1, 10**7), new=st.integers(1, 10**7))
@@ -43,15 +44,6 @@ def test_shares_of_one_population_stay_within_the_bound(share: float, rows: int,
     # What is expected of a share includes rows that chance alone adds.
     slack = share_beyond(before, rows, new, 1e-9) + rows_beyond(rows, new, 1e-9) / new
     assert now <= before + slack
-
-
-@given(rows=st.integers(100, 3000), new=st.integers(100, 3000), seed=st.integers(0, 2**32))
-def test_samples_of_one_population_stay_within_the_distance(rows: int, new: int, seed: int) -> None:
-    draw = np.random.default_rng(seed)
-    one, two = np.sort(draw.random(rows)), np.sort(draw.random(new))
-    points = np.concatenate([one, two])
-    below = [np.searchsorted(side, points, side="right") / len(side) for side in (one, two)]
-    assert np.abs(below[0] - below[1]).max() <= distance_beyond(rows, new, 1e-9)
 
 
 def test_values_seen_once_allow_for_unseen_ones() -> None:
@@ -84,8 +76,17 @@ def texts(name: str, counts: dict[str, int], missing: int = 0) -> ColumnStatisti
 def rules(
     before: ColumnStatistics, now: ColumnStatistics | None = None
 ) -> dict[tuple[str, Severity], dict[str, Any]]:
-    found = column_rules(Sides(before, now or before), None, 0.1)
-    return {(rule.type, rule.severity): rule.kwargs for rule in found}
+    """Return the rules by name and severity, for new data of which nothing is known for sure."""
+    known = now or before
+    unsure = replace(
+        known,
+        present=known.present - 1,
+        missing=known.missing + 1,
+        distinct_exact=False,
+        lengths=None,
+        numbers=known.numbers and replace(known.numbers, min=None),
+    )
+    return {(rule.type, rule.severity): dict(rule.kwargs) for rule in rules_of(Sides(before, unsure))}
 
 
 def test_a_column_that_was_always_filled_may_not_lack_seventeen_of_a_thousand() -> None:
@@ -133,42 +134,59 @@ def test_edges_that_mean_something(values: list[float], kind: str, edges: dict[s
 
 def test_time_goes_on() -> None:
     days = [1_700_000_000 + 3_600 * n for n in range(1_000)]
-    before, later = numbers("at", days, "int64"), numbers("at", [d + 3_600_000 for d in days], "int64")
-    shape = {"kind": "numbers", "values": days, "counts": [1] * 1_000}
-    assert set(drift_limits(Sides(before, later), shape, 0.1)) == {Severity.WARN}
-    assert BETWEEN not in {rule.type for rule in column_rules(Sides(before, later), shape, 0.1)}
-    earlier = numbers("at", [d - 3_600_000 for d in days], "int64")
-    limits = drift_limits(Sides(before, earlier), shape, 0.1)
-    assert limits[Severity.FAIL] > limits[Severity.WARN] >= 0.05
-    (rule,) = (rule for rule in column_rules(Sides(before, earlier), shape, 0.1) if rule.type == KOLMOGOROV)
-    assert rule.kwargs["threshold"] == limits[Severity.WARN]
+    before = numbers("at", days, "int64")
+    later, earlier = (numbers("at", [d + step for d in days], "int64") for step in (3_600_000, -3_600_000))
+    assert goes_on(Sides(before, later))
+    assert not goes_on(Sides(before, earlier))
+    leap = numbers("at", [d + 3 * 366 * 86_400 for d in days], "int64")
+    assert not goes_on(Sides(before, leap)), "a gap of years is a fault"
+    assert BETWEEN not in {kind for kind, _ in rules(before, later)}
+
+
+def test_lists_stay_as_long_as_they_were() -> None:
+    lengths = NumberStatistics(200, min=3, max=3)
+    lists = ColumnStatistics("x", "list<double>", "list", 200, 0, lengths=lengths)
+    found = rules(lists)
+    assert (
+        found[LIST_LENGTHS, Severity.FAIL]["min_value"],
+        found[LIST_LENGTHS, Severity.FAIL]["max_value"],
+    ) == (3, 3)
+    assert rules_of(Sides(lists, lists)) == []
+
+
+def test_a_column_that_lost_all_its_values_is_wrong_where_chance_does_not_explain_it() -> None:
+    before = texts("x", {"a": 500, "b": 500}, missing=10_000)
+    for rows, severities in ((400, {Severity.FAIL, Severity.WARN}), (80, {Severity.WARN}), (9, set())):
+        now = ColumnStatistics("x", "null", "empty", 0, rows)
+        found = [rule for rule in rules_of(Sides(before, now)) if rule.type == NOT_NULL]
+        assert {rule.severity for rule in found} == severities
 
 
 def test_repeated_rows_are_counted_against_those_of_before() -> None:
-    (fails, warns) = row_rules(["a", "b"], 0, 1_000, 1_000)
+    (fails, warns) = whole_row_rules(["a", "b"], 0, 1_000, 1_000)
     assert (fails.severity, warns.severity) == (Severity.FAIL, Severity.WARN)
     assert fails.kwargs["mostly"] < warns.kwargs["mostly"] < 1
-    assert list(row_rules(["a", "b"], 600, 1_000, 1_000)) == []  # repetition is in its nature
-    assert list(row_rules(["a"], 0, 1_000, 1_000)) == []
+    assert list(whole_row_rules(["a", "b"], 600, 1_000, 1_000)) == []  # repetition is in its nature
+    assert list(whole_row_rules(["a", "b"], 0, 1_000, 20)) == []
 
 
 def test_statistics_prove_only_what_they_know_exactly() -> None:
     filled = numbers("x", [1.0, 2.0, 3.0])
-    assert surely_kept(NOT_NULL, {}, filled)
-    assert surely_kept(BETWEEN, {"min_value": 1, "max_value": 3}, filled)
-    assert not surely_kept(BETWEEN, {"min_value": 1.5}, filled)
-    assert surely_kept(UNIQUE, {}, filled)
-    assert not surely_kept(KOLMOGOROV, {}, filled)
+    assert surely_kept(Rule(NOT_NULL, {}), filled)
+    assert surely_kept(Rule(BETWEEN, {"min_value": 1, "max_value": 3}), filled)
+    assert not surely_kept(Rule(BETWEEN, {"min_value": 1.5}), filled)
+    assert surely_kept(Rule(UNIQUE, {}), filled)
+    assert not surely_kept(Rule("expect_column_mean_to_be_between", {}), filled)
     few = texts("x", {"a": 2, "b": 1}, missing=1)
-    assert not surely_kept(NOT_NULL, {}, few)
-    assert not surely_kept(UNIQUE, {}, few)
-    assert surely_kept(IN_SET, {"value_set": ["a", "b", "c"]}, few)
-    assert not surely_kept(IN_SET, {"value_set": ["a"]}, few)
-    assert not surely_kept(IN_SET, {"value_set": ["a", "b"]}, replace(few, distinct=3))
-    assert not surely_kept(IN_SET, {"value_set": ["a", "b"]}, replace(few, distinct_exact=False))
+    assert not surely_kept(Rule(NOT_NULL, {}), few)
+    assert not surely_kept(Rule(UNIQUE, {}), few)
+    assert surely_kept(Rule(IN_SET, {"value_set": ["a", "b", "c"]}), few)
+    assert not surely_kept(Rule(IN_SET, {"value_set": ["a"]}), few)
+    assert not surely_kept(Rule(IN_SET, {"value_set": ["a", "b"]}), replace(few, distinct=3))
+    assert not surely_kept(Rule(IN_SET, {"value_set": ["a", "b"]}), replace(few, distinct_exact=False))
     assert filled.numbers is not None
     for special in ("nan", "positive_infinity"):
         about = replace(filled.numbers, **{special: 1})  # type: ignore[arg-type]  # the name says which
         odd = replace(filled, numbers=about)
         kind = NOT_NULL if special == "nan" else BETWEEN
-        assert not surely_kept(kind, {"min_value": 0}, odd)
+        assert not surely_kept(Rule(kind, {"min_value": 0}), odd)

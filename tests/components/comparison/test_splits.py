@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import Examples, Schema, Statistics
+from components.comparison.drift_rules import DriftRules, Limit, Measure
+from components.comparison.splits import anomalies_of, compare_splits
 from components.compute_statistics import compute_statistics
 from components.infer_schema import infer_schema
 from components.schema.schema import Severity
+from components.statistics.statistics import load_statistics
 from components.validate_examples import Checked, validate_examples
-from components.validation.compare import compare
-from components.validation.drift_rules import DriftRules, Limit, Measure
+from components.validation.anomalies import Anomaly
 from orchestration import ArgumentError, DataError, GateError, RunContext
 from tests.components.validation.material import FILES, SHARED, examples_of, real_table, rule, schema_of
 
@@ -30,6 +32,10 @@ SAME = pa.table({"fare": RANDOM.normal(10, 2, 2_000), "kind": ["cash", "card"] *
 
 def statistics(**tables: pa.Table) -> Statistics:
     return compute_statistics(examples_of(*tables.items()))
+
+
+def compared(baseline: Statistics, now: Statistics) -> list[Anomaly]:
+    return anomalies_of(compare_splits(load_statistics(baseline), load_statistics(now), DriftRules()))
 
 
 def check(baseline: Statistics | None, run: RunContext | None = None, /, **arguments: Any) -> Checked:
@@ -49,7 +55,7 @@ def test_a_column_that_moved_stops_the_run_and_is_explained(tmp_path: Path) -> N
     run = RunContext(folder=tmp_path)
     with pytest.raises(GateError, match='column "fare" of split eval: ') as raised:
         check(statistics(eval=BEFORE), run, eval=MOVED)
-    assert "mean from 10.0" in raised.value.headline
+    assert "values moved, median from 10.0" in raised.value.headline
     assert raised.value.expected == "wasserstein of at most 0.5, beside the baseline"
     text = (tmp_path / "attachments" / "anomalies.json").read_text(encoding="utf-8")
     [entry] = [one for one in json.loads(text) if one["kind"] == "distribution_changed"]
@@ -190,18 +196,19 @@ def test_a_warning_goes_on() -> None:
     assert found.validation.metadata["success"]
 
 
-def test_rows_that_broke_a_rule_are_named_beside_a_comparison() -> None:
+def test_rows_that_broke_a_rule_are_named_beside_a_comparison(tmp_path: Path) -> None:
     table = pa.table({"fare": [*[1.0] * 50, -1.0], "kind": ["cash"] * 51})
-    found = compare(
-        statistics(all=table.slice(0, 50)),
-        statistics(all=table),
-        examples_of(("all", table)),
-        schema_of(table, [rule("column_values_to_be_between", column="fare", min_value=0)]),
-    )
-    assert found.failed
-    assert found.to_json()["anomalies"][0]["column"] == "fare"
-    assert [(entry["row"], entry["values"]) for entry in found.evidence] == [(50, '{"fare": -1.0}')]
-    assert found.rows == {"all": 51}
+    schema = schema_of(table, [rule("column_values_to_be_between", column="fare", min_value=0)])
+    with pytest.raises(GateError):
+        check(statistics(all=table.slice(0, 50)), RunContext(folder=tmp_path), all=table, schema=schema)
+    folder = tmp_path / "attachments"
+    entries = json.loads((folder / "anomalies.json").read_text(encoding="utf-8"))
+    assert {(entry["column"], entry["kind"]) for entry in entries} >= {
+        ("fare", "values_out_of_range"),
+        ("fare", "range_left"),
+    }
+    evidence = pq.read_table(folder / "evidence.parquet").to_pylist()
+    assert [(entry["row"], entry["values"]) for entry in evidence] == [(50, '{"fare": -1.0}')]
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -209,9 +216,9 @@ def test_halves_of_real_data_are_alike(name: str) -> None:
     table = real_table(name)
     order = np.random.default_rng(0).permutation(table.num_rows)
     half = table.num_rows // 2
-    found = compare(statistics(all=table.take(order[:half])), statistics(all=table.take(order[half:])))
-    assert [one.message for one in found.anomalies if one.severity is Severity.FAIL] == []
-    assert {one.kind for one in found.anomalies} <= {"range_left", "values_new", "not_checked"}
+    found = compared(statistics(all=table.take(order[:half])), statistics(all=table.take(order[half:])))
+    assert [one.message for one in found if one.severity is Severity.FAIL] == []
+    assert {one.kind for one in found} <= {"range_left", "values_new", "not_checked"}
 
 
 def penguins() -> tuple[pa.Table, pa.Table]:
@@ -245,7 +252,7 @@ def test_the_skewed_penguins_are_caught_and_the_report_says_which_column_moved_a
 
 def test_the_penguins_beside_themselves_are_sound() -> None:
     before, _ = penguins()
-    assert compare(statistics(all=before), statistics(all=before)).anomalies == []
+    assert compared(statistics(all=before), statistics(all=before)) == []
 
 
 def test_how_rows_lie_in_files_changes_no_comparison() -> None:

@@ -39,12 +39,6 @@ class Measure(StrEnum):
     UNSEEN = "unseen"
 
 
-def _severity(value: float, warn: float | None, fail: float | None) -> Severity | None:
-    if fail is not None and value > fail:
-        return Severity.FAIL
-    return Severity.WARN if warn is not None and value > warn else None
-
-
 def _check_limits(warn: float | None, fail: float | None, name: str) -> None:
     for side, limit in (("warn", warn), ("fail", fail)):
         require(limit is None or limit >= 0, f"{name} {side}", "0 or more", limit)
@@ -69,17 +63,6 @@ class Limit:
         require(self.measure in list(Measure), "measure", " or ".join(Measure), self.measure)
         object.__setattr__(self, "measure", Measure(self.measure))  # its name will do
         _check_limits(self.warn, self.fail, str(self.measure))
-
-    def severity(self, value: float) -> Severity | None:
-        """Return what a value of the measure means, None where it is within the limits."""
-        return _severity(value, self.warn, self.fail)
-
-    def exceeded(self, value: float) -> float:
-        """Return the limit that a value exceeds; the lower one where it exceeds none."""
-        if self.fail is not None and value > self.fail:
-            return self.fail
-        lowest = self.warn if self.warn is not None else self.fail
-        return lowest if lowest is not None else 0.0
 
 
 _NUMBERS = (
@@ -112,6 +95,8 @@ class DriftRules:
         rows_severity: What leaving those bounds means.
         chance: A difference that chance alone makes at least this often is no alert, whatever it
             comes to: small samples differ. In (0, 1]; 1 for no such allowance.
+        chance_to_fail: The same for a failure; what chance makes less often than ``chance``, but not
+            less often than this, is a warning. By default as ``chance``.
         bins: Number of bins for numbers, at the baseline's quantiles: 2, 5 or 10.
         not_finite: What infinite numbers mean where the baseline has none; None for nothing.
         meaning: What it means that values no longer look like what they looked like (e-mail addresses,
@@ -130,6 +115,7 @@ class DriftRules:
     max_rows: float | None = None
     rows_severity: Severity = Severity.WARN
     chance: float = 0.001
+    chance_to_fail: float | None = None
     bins: int = 10
     not_finite: Severity | None = Severity.FAIL
     meaning: Severity | None = Severity.WARN
@@ -140,7 +126,8 @@ class DriftRules:
         require(self.min_rows is None or self.min_rows >= 0, "min_rows", "0 or more", self.min_rows)
         low = self.min_rows or 0
         require(self.max_rows is None or self.max_rows >= low, "max_rows", f"{low:g} or more", self.max_rows)
-        require(0 < self.chance <= 1, "chance", "a probability in (0, 1]", self.chance)
+        for name, chance in (("chance", self.chance), ("chance_to_fail", self.chance_to_fail)):
+            require(chance is None or 0 < chance <= 1, name, "a probability in (0, 1]", chance)
         require(self.bins in (2, 5, 10), "bins", "2, 5 or 10", self.bins)
         for name in ("rows_severity", "not_compared"):
             given = getattr(self, name)
@@ -149,6 +136,19 @@ class DriftRules:
             measures = [limit.measure for limit in kind]
             require(len(measures) == len(set(measures)), "limits", "each measure once", measures)
 
-    def missing_severity(self, change: float) -> Severity | None:
-        """Return what a change of the share of missing values means."""
-        return _severity(abs(change), self.missing_warn, self.missing_fail)
+    def judged(
+        self, value: float, warn: float | None, fail: float | None, chance: float
+    ) -> tuple[Severity | None, float | None]:
+        """Return what a value means, None where it is allowed, and the limit that counts.
+
+        Args:
+            value: What a measure came to.
+            warn: Above this a warning.
+            fail: Above this a failure.
+            chance: Probability of such a difference by chance; 0.0 where chance has no say.
+        """
+        enough = self.chance_to_fail or self.chance
+        for severity, limit, rare in ((Severity.FAIL, fail, enough), (Severity.WARN, warn, self.chance)):
+            if limit is not None and value > limit and (chance < rare or rare == 1):
+                return severity, limit
+        return None, fail if warn is None else warn
