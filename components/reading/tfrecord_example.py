@@ -26,11 +26,29 @@ def parse(data: bytes) -> Mapping[str, Any]:
     Raises:
         ValueError: The bytes are no ``tf.Example``.
     """
+    features: Mapping[str, Any] = _parsed(data).features.feature
+    return features
+
+
+def usual_form(data: bytes) -> bytes:
+    """Return a record in its one usual encoding: what :func:`parse` sees in it, and nothing else.
+
+    Every key is there once, every entry has key and value, numbers are packed, lengths and values are as
+    short as they can be, and nothing stands there that a ``tf.Example`` does not have.
+
+    Raises:
+        ValueError: The bytes are no ``tf.Example``.
+    """
+    message = _parsed(data)
+    message.DiscardUnknownFields()
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def _parsed(data: bytes) -> Any:
     try:
-        features: Mapping[str, Any] = _message().FromString(data).features.feature
+        return _message().FromString(data)
     except DecodeError as error:
         raise ValueError("it is no tf.Example") from error
-    return features
 
 
 def values_of(feature: Any) -> tuple[str, Sequence[Any]] | None:
