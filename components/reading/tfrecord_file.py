@@ -54,13 +54,15 @@ class Records:
     whole: Flags
     first: int
 
-    def pieces(self, most: int) -> Iterator[Records]:
-        """Yield them again, so many at a time."""
-        for start in range(0, len(self.starts), most):
-            here = slice(start, start + most)
-            yield Records(
-                self.content, self.starts[here], self.ends[here], self.whole[here], self.first + start
-            )
+    @property
+    def sizes(self) -> Places:
+        """Number of bytes of each: ``int64 [records]``."""
+        return self.ends - self.starts
+
+    def part(self, start: int, stop: int) -> Records:
+        """Return some of them."""
+        here = slice(start, stop)
+        return Records(self.content, self.starts[here], self.ends[here], self.whole[here], self.first + start)
 
     def data(self, place: int) -> bytes:
         """Return the bytes of one of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from components.reading.tfrecord_file import Records, records
 from components.reading.tfrecord_wire import Flags, Places
 from orchestration import DataError
 
+_PIECE_ROWS = 2048  # so few that what is made of them stays in the processor's cache
 _CHECKSUM = "its bytes do not have the checksum they were written with"
 
 
@@ -24,7 +26,7 @@ class Piece:
 
     Attributes:
         numbers: ``int64 [records]``: their numbers in the file.
-        size: Number of their bytes.
+        size: Number of their bytes in the file.
         features: Their features by name.
     """
 
@@ -38,26 +40,65 @@ class Piece:
         return len(self.numbers)
 
 
-def pieces(file: SourceFile, most: int, bad: list[BadRow], *, quarantine: bool) -> Iterator[Piece]:
-    """Yield all records of a file, at most so many at a time.
+@dataclass
+class Room:
+    """A batch that is filled piece by piece; without bounds where nothing is collected.
+
+    Attributes:
+        rows: Most records in it.
+        size: Bytes of records; the one that exceeds them is the last one.
+        used_rows: Records that are in it.
+        used_size: Their bytes.
+    """
+
+    rows: int = sys.maxsize
+    size: int = sys.maxsize
+    used_rows: int = 0
+    used_size: int = 0
+
+    def fitting(self, sizes: Places) -> int:
+        """Return how many of the next records, of which there is one, to take apart at once."""
+        most = min(_PIECE_ROWS, self.rows - self.used_rows)
+        within = np.searchsorted(np.cumsum(sizes[:most]), self.size - self.used_size, side="right")
+        return min(len(sizes), most, int(within) + 1)
+
+    def add(self, piece: Piece) -> bool:
+        """Count a piece's records; return whether the batch is full."""
+        self.used_rows += piece.rows
+        self.used_size += piece.size
+        return self.used_rows == self.rows or self.used_size > self.size
+
+    def clear(self) -> None:
+        """Begin the next batch."""
+        self.used_rows = self.used_size = 0
+
+
+def pieces(file: SourceFile, room: Room, bad: list[BadRow], *, quarantine: bool) -> Iterator[Piece]:
+    """Yield all records of a file, so many at a time that no piece belongs to two batches.
 
     Args:
         file: The file.
-        most: How many records.
-        bad: Receives those that are set aside.
+        room: The batch; the caller adds every piece to it before asking for the next one.
+        bad: Receives the records that are set aside.
         quarantine: Whether bad records are set aside instead of failing.
 
     Raises:
         DataError: The file or a record of it cannot be read. What lies before it has been yielded.
     """
     for block in records(file.uri, file.name):
-        for some in block.pieces(most):
-            features, odd = decode(some.content, some.starts, some.ends)
-            if some.whole.all() and not odd.any():
-                numbers = some.first + np.arange(len(some.starts))
-                yield Piece(numbers, int((some.ends - some.starts).sum()), features)
-            else:
-                yield from _one_by_one(file, some, odd, bad, quarantine)
+        start = 0
+        while start < len(block.starts):
+            stop = start + room.fitting(block.sizes[start:])
+            yield from _decoded(file, block.part(start, stop), bad, quarantine)
+            start = stop
+
+
+def _decoded(file: SourceFile, some: Records, bad: list[BadRow], quarantine: bool) -> Iterator[Piece]:
+    features, odd = decode(some.content, some.starts, some.ends)
+    if some.whole.all() and not odd.any():
+        yield Piece(some.first + np.arange(len(some.starts)), int(some.sizes.sum()), features)
+    else:
+        yield from _one_by_one(file, some, odd, bad, quarantine)
 
 
 def _one_by_one(
@@ -73,7 +114,8 @@ def _one_by_one(
             messages.append(message)
     except DataError as error:
         failed = error
-    yield _piece(numbers, messages)
+    good = np.array(numbers, np.int64)
+    yield Piece(good, int(some.sizes[good - some.first].sum()), _features(messages))
     if failed is not None:  # only now: something may be wrong with a record before it
         raise failed
 
@@ -108,11 +150,10 @@ def _refuse(file: SourceFile, number: int, reason: str, quarantine: bool) -> Non
         )
 
 
-def _piece(numbers: list[int], messages: list[bytes]) -> Piece:
+def _features(messages: list[bytes]) -> dict[str, Feature]:
     """Return the features of messages that all have their usual encoding."""
-    ends = np.cumsum([len(message) for message in messages], dtype=np.int64)
-    starts = ends - np.array([len(message) for message in messages], np.int64)
-    content = b"".join(messages)
-    features, odd = decode(content, starts, ends)
-    assert not odd.any(), f"record {numbers[int(odd.argmax())]} has no usual encoding"
-    return Piece(np.array(numbers, np.int64), len(content), features)
+    sizes = np.array([len(message) for message in messages], np.int64)
+    ends = np.cumsum(sizes)
+    features, odd = decode(b"".join(messages), ends - sizes, ends)
+    assert not odd.any(), "the protobuf library wrote a message in an unusual encoding"
+    return features

@@ -13,11 +13,10 @@ from components.data.parquet_file import batch_rows
 from components.reading.bad_rows import check_stated
 from components.reading.sources import BadRow, Scan, SourceFile
 from components.reading.tfrecord_column import FeatureColumn, SeenFeature
-from components.reading.tfrecord_pieces import Piece, pieces
+from components.reading.tfrecord_pieces import Piece, Room, pieces
 from orchestration import DataError
 
 _BATCH_BYTES = 64 << 20
-_PIECE_ROWS = 2048  # so few that what is made of them stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class TfRecordReader:
         found: dict[str, SeenFeature] = {}
         bad: list[BadRow] = []
         rows = 0
-        for piece in pieces(file, _PIECE_ROWS, bad, quarantine=self.quarantine):
+        for piece in pieces(file, Room(), bad, quarantine=self.quarantine):
             self._look(file, piece, found)
             rows += piece.rows
         columns = {name: self.types.get(name, one.type) for name, one in found.items()}
@@ -74,21 +73,17 @@ class TfRecordReader:
     def _batches(
         self, file: SourceFile, schema: pa.Schema, bad: list[BadRow]
     ) -> Iterator[list[FeatureColumn]]:
-        size, rows, held = batch_rows(len(schema)), 0, 0
-        most = min(size, _PIECE_ROWS)
+        room = Room(batch_rows(len(schema)), _BATCH_BYTES)
         columns: list[FeatureColumn] = []
-        for piece in pieces(file, most, bad, quarantine=self.quarantine):
-            if not piece.rows:
-                continue
-            if not rows:
+        for piece in pieces(file, room, bad, quarantine=self.quarantine):
+            if piece.rows and not columns:
                 columns = [FeatureColumn(field, file.name, int(piece.numbers[0])) for field in schema]
             _add(columns, piece)
-            rows += piece.rows
-            held += piece.size
-            if rows + most > size or held > _BATCH_BYTES:
+            if room.add(piece):
                 yield columns
-                rows = held = 0
-        if rows:
+                columns = []
+                room.clear()
+        if columns:
             yield columns
 
     def join_types(self, left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
@@ -104,7 +99,7 @@ class TfRecordReader:
 
     def explain(self, file: SourceFile, column: str, kind: pa.DataType) -> str:
         """Return the first record that has the column: all of a file's records agree in its kind."""
-        for piece in pieces(file, _PIECE_ROWS, [], quarantine=self.quarantine):
+        for piece in pieces(file, Room(), [], quarantine=self.quarantine):
             if column in piece.features:
                 return f", first at record {piece.numbers[piece.features[column].records[0]]}"
         return ""

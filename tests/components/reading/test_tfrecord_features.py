@@ -20,6 +20,7 @@ from components.reading.sources import BadRow, SourceFile
 from components.reading.tfrecord_column import FeatureColumn
 from components.reading.tfrecord_example import Feature, encode, parse, usual_form, values_of
 from components.reading.tfrecord_features import KINDS, decode
+from components.reading.tfrecord_pieces import Room
 from components.reading.tfrecord_reader import TfRecordReader
 from orchestration import DataError
 
@@ -253,12 +254,12 @@ def read_all(content: bytes, *, quarantine: bool, names: dict[str, str], rows: i
         reader, bad = TfRecordReader({}, quarantine), list[BadRow]()
         source = SourceFile(str(path), "a")
         with (
-            mock.patch.object(tfrecord_reader, "_PIECE_ROWS", rows),
+            mock.patch.object(tfrecord_pieces, "_PIECE_ROWS", rows),
             mock.patch.object(tfrecord_file, "_BLOCK", block),
         ):
             try:
                 scan = reader.scan(source)
-                pieces = list(tfrecord_pieces.pieces(source, rows, bad, quarantine=quarantine))
+                pieces = list(tfrecord_pieces.pieces(source, Room(), bad, quarantine=quarantine))
             except DataError as error:
                 return error.headline
     assert scan.rows == sum(piece.rows for piece in pieces) + len(bad)
@@ -354,6 +355,39 @@ def test_the_first_of_several_errors_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'column "b" of a .* holds values of different kinds') as caught:
         list(stated.read(source, schema, []))
     assert caught.value.received == "int64_list and float_list"
+
+
+@given(
+    st.lists(st.sampled_from(["usual", "usual", "long", "no message"]), min_size=1, max_size=40),
+    st.integers(1, 7),
+    st.integers(1, 9),
+    st.sampled_from([1, 200, 1 << 20]),
+)
+def test_where_batches_end_does_not_depend_on_pieces_and_blocks(
+    fates: list[str], rows: int, piece: int, block: int
+) -> None:
+    texts = {"usual": [b"x"], "long": [b"x" * 60]}
+    messages = [encode({"a": ("bytes", texts[one])}) if one in texts else b"no message" for one in fates]
+    expected, size, count = [], 0, 0
+    for message in messages:
+        if message != b"no message":
+            size, count = size + len(message), count + 1
+        if count == rows or size > 300:
+            expected.append(count)
+            size = count = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+        path.write_bytes(b"".join(framed(message) for message in messages))
+        with (
+            mock.patch.object(tfrecord_pieces, "_PIECE_ROWS", piece),
+            mock.patch.object(tfrecord_file, "_BLOCK", block),
+            mock.patch.object(tfrecord_reader, "_BATCH_BYTES", 300),
+            mock.patch.object(tfrecord_reader, "batch_rows", return_value=rows),
+        ):
+            reader = TfRecordReader({}, quarantine=True)
+            batches = reader.read(SourceFile(str(path), "a"), pa.schema([("a", pa.string())]), [])
+            found = [batch.num_rows for batch in batches]
+    assert found == expected + [count] * (count > 0)
 
 
 def test_a_column_of_no_values_at_all() -> None:
