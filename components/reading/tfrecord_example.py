@@ -1,7 +1,7 @@
 """``tf.Example`` without TensorFlow: the message built from its own description, and what a record holds.
 
-One record at a time, and in any encoding; ``tfrecord_features`` takes many apart at once, which all have to have
-the usual one. :func:`parse` is what it must agree with.
+One record at a time, and in any encoding; ``tfrecord_features`` takes many apart at once, which all have to
+have the usual one. :func:`parse` is what it must agree with.
 """
 
 from __future__ import annotations
