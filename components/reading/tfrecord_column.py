@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from components.data.column_types import to_type
 from components.reading.conform import conform
-from components.reading.tfrecord_example import values_of
+from components.reading.tfrecord_features import Feature
+from components.reading.tfrecord_wire import Places
 from orchestration import DataError
 
 _ARROW = {"bytes": pa.binary(), "float": pa.float32(), "int64": pa.int64()}
@@ -32,15 +32,11 @@ class SeenFeature:
     most: int = 0
     utf8: bool = True
 
-    def add(self, values: Sequence[Any]) -> None:
-        """Look at one record's values."""
-        self.most = max(self.most, len(values))
+    def add(self, feature: Feature) -> None:
+        """Look at some records' values."""
+        self.most = max(self.most, feature.most)
         if self.utf8 and self.kind == "bytes":
-            try:
-                for value in values:
-                    value.decode()
-            except (UnicodeDecodeError, AttributeError):  # or no bytes: a stated type covers more kinds
-                self.utf8 = False
+            self.utf8 = feature.values is not None and _is_text(feature.values)
 
     @property
     def type(self) -> pa.DataType:
@@ -62,34 +58,32 @@ class FeatureColumn:
         self.name: str = field.name
         self._field = field
         self._where = f"{file} (records from {first})"
-        self._kind: str | None = None
-        self._values: list[Any] = []
-        self._lengths: list[int] = []  # -1 for a record without the feature
+        self._kind = "none"
+        self._values: list[pa.Array] = []
+        self._lengths: list[Places] = []  # -1 for a record without the feature
 
-    def add(self, feature: Any) -> None:
-        """Add a record's feature; None where it has none.
+    def add(self, feature: Feature | None, records: int) -> None:
+        """Add so many records; None where none of them has the feature. First ask for a ``change``."""
+        lengths = np.full(records, -1)
+        if feature is not None:
+            lengths[feature.records] = feature.counts
+        if feature is not None and feature.values is not None:
+            self._kind = feature.kind
+            self._values.append(feature.values)
+        self._lengths.append(lengths)
 
-        Raises:
-            DataError: Its kind is another than that of the records before.
-        """
-        found = None if feature is None else values_of(feature)
-        if found is None:
-            self._lengths.append(-1)
-            return
-        kind, values = found
-        if kind != self._kind:
-            self._set_kind(kind)
-        self._values += values
-        self._lengths.append(len(values))
+    def change(self, feature: Feature) -> tuple[int, str] | None:
+        """Return the first of further records whose values are of another kind than before; and that kind."""
+        return feature.first_but(feature.kind if self._kind == "none" else self._kind)
 
-    def _set_kind(self, kind: str) -> None:
-        if self._kind is not None:
-            raise DataError(
-                f'column "{self.name}" of {self._where} holds values of different kinds',
-                expected=str(self._field.type),
-                received=f"{self._kind}_list and {kind}_list",
-            )
-        self._kind = kind
+    def of_several_kinds(self, kind: str, feature: Feature) -> DataError:
+        """Return the error for further records with values of another kind."""
+        before = feature.kind if self._kind == "none" else self._kind
+        return DataError(
+            f'column "{self.name}" of {self._where} holds values of different kinds',
+            expected=str(self._field.type),
+            received=f"{before}_list and {kind}_list",
+        )
 
     def array(self) -> pa.Array:
         """Return the values in the type they are stored in.
@@ -97,18 +91,19 @@ class FeatureColumn:
         Raises:
             DataError: A value is not of the type, or one record holds several.
         """
-        values = pa.array(self._values, _ARROW[self._kind] if self._kind else pa.null())
+        values = pa.concat_arrays(self._values) if self._values else pa.nulls(0)
+        lengths = np.concatenate(self._lengths)
         if pa.types.is_list(self._field.type):
-            return conform(_lists(values, self._lengths), self._field, self._where)
-        if max(self._lengths, default=0) > 1:
+            return conform(_lists(values, lengths), self._field, self._where)
+        if lengths.max() > 1:
             raise DataError(
                 f'column "{self.name}" of {self._where} holds several values in one record',
                 expected=str(self._field.type),
                 received="a list",
                 next=f'read_tfrecord(..., column_types={{"{self.name}": "list<item: {self._field.type}>"}})',
             )
-        if len(values) < len(self._lengths):
-            values = values.take(_places(self._lengths))
+        if len(values) < len(lengths):
+            values = values.take(_places(lengths))
         return self._single(values)
 
     def _single(self, values: pa.Array) -> pa.Array:
@@ -126,21 +121,22 @@ class FeatureColumn:
             ) from error
 
 
-def _lists(values: pa.Array, lengths: Sequence[int]) -> pa.Array:
+def _is_text(values: pa.Array) -> bool:
+    try:
+        values.cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _lists(values: pa.Array, lengths: Places) -> pa.Array:
     """Return values as lists of some lengths; -1 for a missing list."""
-    ends, end = [0], 0
-    for length in lengths:
-        end += max(length, 0)
-        ends.append(end)
-    missing = pa.array([length < 0 for length in lengths], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), values, mask=missing)
+    ends = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths.clip(0), out=ends[1:])
+    return pa.ListArray.from_arrays(pa.array(ends), values, mask=pa.array(lengths < 0))
 
 
-def _places(lengths: Sequence[int]) -> pa.Array:
+def _places(lengths: Places) -> pa.Array:
     """Return the place of every record's value among all values; null where it has none."""
-    places: list[int | None] = []
-    place = 0
-    for length in lengths:
-        places.append(place if length == 1 else None)
-        place += length == 1
-    return pa.array(places, pa.int64())
+    has_one = lengths == 1
+    return pa.array(np.cumsum(has_one) - 1, mask=~has_one)

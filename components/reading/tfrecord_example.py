@@ -1,4 +1,8 @@
-"""``tf.Example`` without TensorFlow: the message built from its own description, and what a record holds."""
+"""``tf.Example`` without TensorFlow: the message built from its own description, and what a record holds.
+
+One record at a time, and in any encoding; ``tfrecord_features`` takes many apart at once, which all have to
+have the usual one. :func:`parse` is what it must agree with.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +30,29 @@ def parse(data: bytes) -> Mapping[str, Any]:
     Raises:
         ValueError: The bytes are no ``tf.Example``.
     """
+    features: Mapping[str, Any] = _parsed(data).features.feature
+    return features
+
+
+def usual_form(data: bytes) -> bytes:
+    """Return a record in its one usual encoding: what :func:`parse` sees in it, and nothing else.
+
+    Every key is there once, every entry has key and value, numbers are packed, lengths and values are as
+    short as they can be, and nothing stands there that a ``tf.Example`` does not have.
+
+    Raises:
+        ValueError: The bytes are no ``tf.Example``.
+    """
+    message = _parsed(data)
+    message.DiscardUnknownFields()
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def _parsed(data: bytes) -> Any:
     try:
-        features: Mapping[str, Any] = _message().FromString(data).features.feature
+        return _message().FromString(data)
     except DecodeError as error:
         raise ValueError("it is no tf.Example") from error
-    return features
 
 
 def values_of(feature: Any) -> tuple[str, Sequence[Any]] | None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from components.data.column_types import join_types
 from components.data.errors import ColumnTypeError
 from components.data.parquet_file import batch_rows
-from components.reading.bad_rows import check_stated, kept_text, limit_bad_rows
+from components.reading.bad_rows import check_stated
 from components.reading.sources import BadRow, Scan, SourceFile
 from components.reading.tfrecord_column import FeatureColumn, SeenFeature
-from components.reading.tfrecord_example import parse, values_of
-from components.reading.tfrecord_file import Record, records
+from components.reading.tfrecord_pieces import Piece, Room, pieces
 from orchestration import DataError
 
 _BATCH_BYTES = 64 << 20
-_ASIDE: Mapping[str, Any] = {}  # stands for the features of a record that is set aside
-_CHECKSUM = "its bytes do not have the checksum they were written with"
 
 
 @dataclass(frozen=True)
@@ -41,46 +37,28 @@ class TfRecordReader:
     def scan(self, file: SourceFile) -> Scan:
         """Look at all records of a file: which features they have, and how many values."""
         found: dict[str, SeenFeature] = {}
+        bad: list[BadRow] = []
         rows = 0
-        for record, features in self._rows(file, []):
-            rows = record.number
-            for name in sorted(features):
-                kind_and_values = values_of(features[name])
-                if kind_and_values is None:
-                    continue
-                kind, values = kind_and_values
-                seen = found.get(name)
-                if seen is None:
-                    seen = found[name] = SeenFeature(kind, rows)
-                elif seen.kind != kind and name not in self.types:
-                    raise _type_change(file, name, seen, kind, rows)
-                seen.add(values)
-        return Scan(file, {name: self.types.get(name, one.type) for name, one in found.items()}, rows)
+        for piece in pieces(file, Room(), bad, quarantine=self.quarantine):
+            self._look(file, piece, found)
+            rows += piece.rows
+        columns = {name: self.types.get(name, one.type) for name, one in found.items()}
+        return Scan(file, columns, rows + len(bad))
 
-    def _rows(self, file: SourceFile, bad: list[BadRow]) -> Iterator[tuple[Record, Mapping[str, Any]]]:
-        """Yield every record and its features; none at all for one that is set aside."""
-        for record in records(file.uri, file.name):
-            reason = None if record.whole else _CHECKSUM
-            features: Mapping[str, Any] = _ASIDE
-            if reason is None:
-                try:
-                    features = parse(record.data)
-                except ValueError as error:
-                    reason = str(error)
-            if reason is not None:
-                self._refuse(file, record.number, reason)
-                bad.append(BadRow(file.name, record.number, None, reason, kept_text(record.data[:1000])))
-                limit_bad_rows(file.name, len(bad))
-            yield record, features
-
-    def _refuse(self, file: SourceFile, number: int, reason: str) -> None:
-        if not self.quarantine:
-            raise DataError(
-                f"record {number} of {file.name} cannot be read: {reason}",
-                expected="whole records, each a tf.Example",
-                received=reason,
-                next='read_tfrecord(..., on_bad_rows="quarantine") to set such records aside',
-            )
+    def _look(self, file: SourceFile, piece: Piece, found: dict[str, SeenFeature]) -> None:
+        """Look at some records; what is found and what is wrong is told in their order, then by name."""
+        having = [(one.since, name) for name, one in piece.features.items() if one.kind != "none"]
+        changes = []
+        for row, name in sorted(having):
+            feature = piece.features[name]
+            seen = found.setdefault(name, SeenFeature(feature.kind, int(piece.numbers[row])))
+            change = feature.first_but(seen.kind)
+            if change is not None and name not in self.types:
+                changes.append((change[0], name, change[1]))
+            seen.add(feature)
+        if changes:
+            row, name, kind = min(changes)
+            raise _type_change(file, name, found[name], kind, int(piece.numbers[row]))
 
     def read(self, file: SourceFile, schema: pa.Schema, bad: list[BadRow]) -> Iterator[pa.RecordBatch]:
         """Yield a file's rows in the agreed schema; a feature that a record does not have is null."""
@@ -95,21 +73,17 @@ class TfRecordReader:
     def _batches(
         self, file: SourceFile, schema: pa.Schema, bad: list[BadRow]
     ) -> Iterator[list[FeatureColumn]]:
-        size, rows, held = batch_rows(len(schema)), 0, 0
+        room = Room(batch_rows(len(schema)), _BATCH_BYTES)
         columns: list[FeatureColumn] = []
-        for record, features in self._rows(file, bad):
-            if features is _ASIDE:
-                continue
-            if not rows:
-                columns = [FeatureColumn(field, file.name, record.number) for field in schema]
-            for column in columns:
-                column.add(features.get(column.name))
-            rows += 1
-            held += len(record.data)
-            if rows == size or held > _BATCH_BYTES:
+        for piece in pieces(file, room, bad, quarantine=self.quarantine):
+            if piece.rows and not columns:
+                columns = [FeatureColumn(field, file.name, int(piece.numbers[0])) for field in schema]
+            _add(columns, piece)
+            if room.add(piece):
                 yield columns
-                rows = held = 0
-        if rows:
+                columns = []
+                room.clear()
+        if columns:
             yield columns
 
     def join_types(self, left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
@@ -125,10 +99,25 @@ class TfRecordReader:
 
     def explain(self, file: SourceFile, column: str, kind: pa.DataType) -> str:
         """Return the first record that has the column: all of a file's records agree in its kind."""
-        for record, features in self._rows(file, []):
-            if column in features:
-                return f", first at record {record.number}"
+        for piece in pieces(file, Room(), [], quarantine=self.quarantine):
+            if column in piece.features:
+                return f", first at record {piece.numbers[piece.features[column].records[0]]}"
         return ""
+
+
+def _add(columns: list[FeatureColumn], piece: Piece) -> None:
+    """Add records to the columns.
+
+    Raises:
+        DataError: A column's values are of several kinds; the first in the order of the records.
+    """
+    found = [(column, piece.features.get(column.name)) for column in columns]
+    changes = [(change, column) for column, one in found if one and (change := column.change(one))]
+    if changes:
+        (_, kind), column = min(changes, key=lambda one: one[0][0])
+        raise column.of_several_kinds(kind, piece.features[column.name])
+    for column, feature in found:
+        column.add(feature, piece.rows)
 
 
 def _type_change(file: SourceFile, name: str, column: SeenFeature, kind: str, number: int) -> ColumnTypeError:
