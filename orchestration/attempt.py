@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration.errors import ArgumentError
+from orchestration.errors import ArgumentError, HeadraceError
 from orchestration.failure import user_failure
 from orchestration.node import Call, execute
 from orchestration.records import Attempt, Measured, Output, State
@@ -117,8 +117,8 @@ def _death(call: Call, code: int | None, late: bool) -> dict[str, str]:
     lines = [line[:200] for line in text.splitlines() if line.strip()]
     crash = [number for number, line in enumerate(lines) if "(most recent call first)" in line]
     telling = lines[crash[-1] + 1 :][:3] if crash else lines[-3:]
-    facts = [*(("log", line.strip()) for line in telling), ("at", call.at), ("next", hint)]
-    error = "\n".join([headline, *(f"  {name:<9} {fact}" for name, fact in facts if fact)])
+    told = "\n".join([headline, *(f"  {'log':<9} {line.strip()}" for line in telling)])
+    error = str(HeadraceError(told, at=call.at or "", next=hint))
     return {"reason": headline, "error": error, "traceback": "\n".join(lines[-200:])}
 
 

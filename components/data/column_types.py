@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -249,8 +249,3 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(f.name, stored_type(f.type)) for f in kind])
     return kind
-
-
-def schema_rows(schema: pa.Schema) -> Sequence[dict[str, object]]:
-    """Return a schema as JSON rows of name, type and nullable."""
-    return [{"name": f.name, "nullable": f.nullable, "type": str(f.type)} for f in schema]

@@ -1,13 +1,12 @@
-"""``tf.Example`` without TensorFlow: the message built from its own description, and what a record holds.
+"""``tf.Example`` without TensorFlow: the message built from its own description.
 
-One record at a time, and in any encoding; ``tfrecord_features`` takes many apart at once, which all have to
-have the usual one. :func:`parse` is what it must agree with.
+It takes one record at a time, in any encoding; ``tfrecord_features`` takes many apart at once, which all have
+to have the usual one, and must agree with it.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import (  # type: ignore[import-untyped]  # ships no types
@@ -17,25 +16,12 @@ from google.protobuf import (  # type: ignore[import-untyped]  # ships no types
 )
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
 
-# Values of one feature: what they are, and the values themselves.
-Feature = tuple[str, list[Any]]
-
 _PACKAGE = "headrace.example"
 _LISTS = {"bytes": "TYPE_BYTES", "float": "TYPE_FLOAT", "int64": "TYPE_INT64"}
 
 
-def parse(data: bytes) -> Mapping[str, Any]:
-    """Return a record's features by name, as messages; ask with ``in`` before taking one.
-
-    Raises:
-        ValueError: The bytes are no ``tf.Example``.
-    """
-    features: Mapping[str, Any] = _parsed(data).features.feature
-    return features
-
-
 def usual_form(data: bytes) -> bytes:
-    """Return a record in its one usual encoding: what :func:`parse` sees in it, and nothing else.
+    """Return a record in its one usual encoding: what the library finds in it, and nothing else.
 
     Every key is there once, every entry has key and value, numbers are packed, lengths and values are as
     short as they can be, and nothing stands there that a ``tf.Example`` does not have.
@@ -43,40 +29,17 @@ def usual_form(data: bytes) -> bytes:
     Raises:
         ValueError: The bytes are no ``tf.Example``.
     """
-    message = _parsed(data)
+    try:
+        message = message_class().FromString(data)
+    except DecodeError as error:
+        raise ValueError("it is no tf.Example") from error
     message.DiscardUnknownFields()
     return bytes(message.SerializeToString(deterministic=True))
 
 
-def _parsed(data: bytes) -> Any:
-    try:
-        return _message().FromString(data)
-    except DecodeError as error:
-        raise ValueError("it is no tf.Example") from error
-
-
-def values_of(feature: Any) -> tuple[str, Sequence[Any]] | None:
-    """Return what a feature's values are (``"bytes"``, ``"float"`` or ``"int64"``), and the values."""
-    kind = feature.WhichOneof("kind")
-    if kind == "bytes_list":
-        return "bytes", feature.bytes_list.value
-    if kind == "int64_list":
-        return "int64", feature.int64_list.value
-    return ("float", feature.float_list.value) if kind == "float_list" else None
-
-
-def encode(features: dict[str, Feature]) -> bytes:
-    """Return features as the bytes of a ``tf.Example``; what :func:`parse` takes apart."""
-    example = _message()()
-    for name, (kind, values) in features.items():
-        chosen = getattr(example.features.feature[name], f"{kind}_list")
-        chosen.SetInParent()
-        chosen.value.extend(values)
-    return bytes(example.SerializeToString(deterministic=True))
-
-
 @functools.cache
-def _message() -> Any:
+def message_class() -> Any:
+    """Return the class of ``tf.Example`` messages."""
     file = descriptor_pb2.FileDescriptorProto(
         name="headrace/example.proto", package=_PACKAGE, syntax="proto3"
     )

@@ -30,7 +30,7 @@ from components import (
 )
 from components.artifacts import Examples
 from components.read_tfrecord import read_tfrecord
-from components.reading.tfrecord_example import Feature, encode
+from tests.components.reading.tf_examples import Feature, encode
 
 SPLITS = {"train": 0.7, "eval": 0.3}
 _TEXT_TYPES = {"at": "timestamp[us]", "day": "date32"}

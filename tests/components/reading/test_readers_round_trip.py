@@ -19,8 +19,8 @@ from components.reading.avro_reader import AvroReader
 from components.reading.json_reader import JsonReader
 from components.reading.row_selection import RowSelection
 from components.reading.sources import BadRow, Reader, SourceFile
-from components.reading.tfrecord_example import encode
 from components.reading.tfrecord_reader import TfRecordReader
+from tests.components.reading.tf_examples import encode
 
 pytest.importorskip("google_crc32c", reason="the extra headrace[tfrecord] is not installed")
 

@@ -13,12 +13,13 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pytest
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
 from hypothesis import given, strategies as st
 
 from components.reading import tfrecord_file, tfrecord_pieces, tfrecord_reader, tfrecord_wire
 from components.reading.sources import BadRow, SourceFile
 from components.reading.tfrecord_column import FeatureColumn
-from components.reading.tfrecord_example import Feature, encode, parse, usual_form, values_of
+from components.reading.tfrecord_example import usual_form
 from components.reading.tfrecord_features import KINDS, decode
 from components.reading.tfrecord_pieces import Room
 from components.reading.tfrecord_reader import TfRecordReader
@@ -27,6 +28,7 @@ from orchestration import DataError
 pytest.importorskip("google_crc32c", reason="the extra headrace[tfrecord] is not installed")
 
 from tests.components.reading.reader_conformance import framed
+from tests.components.reading.tf_examples import Feature, contents, encode
 
 Row = dict[str, Feature]
 
@@ -71,20 +73,18 @@ def laid_out(rows: list[bytes], gap: int = 0) -> tuple[bytes, Any, Any]:
     return b"".join(b"\x0a" * gap + row for row in rows), starts, ends
 
 
-def plain(data: bytes) -> dict[str, tuple[str, list[Any]]] | None:
+def plain(data: bytes) -> Row | None:
     """Return what the protobuf library finds in a record; None where it finds no record."""
     try:
-        features = parse(data)
-    except ValueError:
+        return contents(data)
+    except DecodeError:
         return None
-    found = {name: values_of(features[name]) for name in sorted(features)}
-    return {name: (one[0], list(one[1])) for name, one in found.items() if one}
 
 
-def decoded(rows: list[bytes], gap: int = 0) -> tuple[list[dict[str, tuple[str, list[Any]]]], list[bool]]:
+def decoded(rows: list[bytes], gap: int = 0) -> tuple[list[Row], list[bool]]:
     """Return the same, found at once in all records, and which records were told apart."""
     features, odd = decode(*laid_out(rows, gap))
-    found: list[dict[str, tuple[str, list[Any]]]] = [{} for _ in rows]
+    found: list[Row] = [{} for _ in rows]
     for name, one in sorted(features.items()):
         at = 0
         for record, kind, count in zip(one.records, one.kinds, one.counts, strict=True):
