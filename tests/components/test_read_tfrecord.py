@@ -60,7 +60,7 @@ def test_what_tensorflow_writes_is_read_without_it(tmp_path: Path) -> None:
         from tests.components.reading.tf_examples import contents
 
         both = tf.train.Example(features=tf.train.Features(feature={"a": feature([7])}))
-        assert contents(both.SerializeToString())["a"] == ("int64", [7])  # both descriptions live side by side
+        assert contents(both.SerializeToString())["a"] == ("int64", [7])  # TensorFlow has its own
         for compression in ("", "GZIP"):
             with tf.io.TFRecordWriter(f"{sys.argv[1]}/{compression or 'plain'}.tfrecord", compression) as out:
                 for n in range(300):

@@ -28,7 +28,7 @@ from orchestration import DataError
 pytest.importorskip("google_crc32c", reason="the extra headrace[tfrecord] is not installed")
 
 from tests.components.reading.reader_conformance import framed
-from tests.components.reading.tf_examples import Feature, contents, encode
+from tests.components.reading.tf_examples import Feature, contents, encode, entry, field, iter_fields, varint
 
 Row = dict[str, Feature]
 
@@ -45,25 +45,6 @@ def lists(kind: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Featur
 
 FEATURE = lists("bytes", BYTES) | lists("float", FLOAT) | lists("int64", INTEGER)
 ROW: st.SearchStrategy[Row] = st.dictionaries(KEY, FEATURE, max_size=6)
-
-
-def varint(value: int, *, spare: int = 0) -> bytes:
-    """Return a value as a varint, with some bytes more than it needs."""
-    value &= 2**64 - 1
-    digits = [value >> shift & 127 for shift in range(0, 70, 7)]
-    while len(digits) > 1 and not digits[-1]:
-        digits.pop()
-    digits += [0] * spare
-    return bytes([digit | 128 for digit in digits[:-1]] + digits[-1:])
-
-
-def field(number: int, content: bytes, *, spare: int = 0) -> bytes:
-    """Return a length-delimited field."""
-    return varint(number << 3 | 2) + varint(len(content), spare=spare) + content
-
-
-def entry(key: bytes, feature: bytes) -> bytes:
-    return field(1, field(1, key) + field(2, feature))
 
 
 def laid_out(rows: list[bytes], gap: int = 0) -> tuple[bytes, Any, Any]:
@@ -117,20 +98,6 @@ def test_any_order_of_the_entries(row: Row, chance: Any) -> None:
     message = field(1, inside)
     assert decoded([message]) == ([plain(message)], [False])
     assert set(plain(message) or {}) == set(names)
-
-
-def iter_fields(data: bytes) -> Any:
-    """Yield number and content of a message's length-delimited fields, in the plainest way."""
-    at = 0
-    while at < len(data):
-        number, length, shift = data[at] >> 3, 0, 0
-        at += 1
-        while data[at] & 128:
-            length |= (data[at] & 127) << shift
-            shift, at = shift + 7, at + 1
-        length |= data[at] << shift
-        yield number, data[at + 1 : at + 1 + length]
-        at += 1 + length
 
 
 def test_kinds_that_differ_between_records() -> None:
